@@ -1,0 +1,28 @@
+"""How long work reports itself and is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from documents.errors import Cancelled
+
+Progress = Callable[[str, int, int], None]
+"""``progress(stage, done, total)``; total is 0 while unknown."""
+
+IsCancelled = Callable[[], bool]
+"""A cheap check made between batches: true once somebody asked for a stop."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Report to nobody."""
+
+
+def never_cancelled() -> bool:
+    """Run to the end."""
+    return False
+
+
+def check(cancelled: IsCancelled) -> None:
+    """Raise `Cancelled` if somebody asked for a stop."""
+    if cancelled():
+        raise Cancelled("Stopped.")
