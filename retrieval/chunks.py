@@ -22,7 +22,7 @@ TokenStarts = Callable[[Sequence[str]], list[NDArray[np.int64]]]
 
 Range = tuple[int, int]
 
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])")
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9$€£])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|Inc|Corp|Ltd|Co|No|Nos|vs|St|Jr|Sr|cf|e\.g|i\.e|approx|Fig|Eq"
     r"|Sec|Art|al|pp|p)|\b[A-Z](?:\.[A-Z])*)\.$"

@@ -115,7 +115,7 @@ class Index:
 
         try:
             if self._url is not None:
-                with chromadb.HttpClient(**_address(self._url), settings=_settings()) as client:
+                with self._server() as client:
                     yield client
             else:
                 self._folder.mkdir(parents=True, exist_ok=True)
@@ -125,12 +125,23 @@ class Index:
                 ):
                     yield client
         except (ChromaError, OSError) as error:
-            raise StorageError(
-                f"The vector index at {self._url or self._folder} failed: {error}",
-                "Check the disk's space and permissions."
-                if self._url is None
-                else "Check that the Chroma server runs.",
-            ) from error
+            raise self._failed(error) from error
+
+    def _server(self) -> Any:
+        import chromadb
+
+        try:
+            return chromadb.HttpClient(**_address(self._url or ""), settings=_settings())
+        except ValueError as error:  # what chromadb raises where nobody answers
+            raise self._failed(error) from error
+
+    def _failed(self, error: Exception) -> StorageError:
+        return StorageError(
+            f"The vector index at {self._url or self._folder} failed: {error}",
+            "Check the disk's space and permissions."
+            if self._url is None
+            else "Check that the Chroma server runs.",
+        )
 
 
 def _settings() -> Any:
