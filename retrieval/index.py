@@ -83,6 +83,8 @@ class Index:
             found = self._collection(client).get(
                 where={"document": {"$in": list(documents)}}, include=["metadatas", "embeddings"]
             )
+        if not found["ids"]:
+            return Indexed((), np.zeros((0, 0), np.float32))
         spans = [
             Span(row["document"], int(row["start"]), int(row["end"])) for row in found["metadatas"]
         ]
@@ -90,7 +92,7 @@ class Index:
         order = sorted(
             range(len(spans)), key=lambda row: (place[spans[row].document], spans[row].start)
         )
-        vectors = np.asarray(found["embeddings"], np.float32).reshape(len(spans), -1)
+        vectors = np.asarray(found["embeddings"], np.float32)
         return Indexed(tuple(spans[row] for row in order), vectors[order])
 
     def delete(self, document: str) -> None:
