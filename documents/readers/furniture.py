@@ -1,0 +1,110 @@
+"""Running heads, running feet and page numbers: what is printed again on page after page."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from documents.document import Block
+from documents.readers.layout import PageLayout
+
+_EDGE = 0.12  # the share of a page's height where furniture stands, at top and bottom
+_MOST = 4  # blocks at each edge that are looked at
+_LONGEST = 300
+_NEAR = 6  # pages on either side where a repetition counts
+_PAGE_NUMBER = re.compile(
+    r"\W*(?:page\s*)?(?:[A-Z]{1,2}-)?(?:\d{1,4}|[ivxlc]{1,7})(?:\s*(?:of|/)\s*\d{1,4})?\W*",
+    re.IGNORECASE,
+)
+_DIGITS = re.compile(r"\d+|\b[ivxlc]+\b", re.IGNORECASE)
+_SPACE = re.compile(r"\s+")
+
+_Key = tuple[str, str]
+
+
+def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> None:
+    """Turn the blocks at the pages' edges that repeat from page to page into furniture."""
+    keys = [_edge_keys(layout) for layout in layouts]
+    where: dict[_Key, list[int]] = {}
+    for page, found in enumerate(keys):
+        for key in set(found.values()):
+            where.setdefault(key, []).append(page)
+    numbers = _numbered(layouts, keys)
+    for page, found in enumerate(keys):
+        for index, key in found.items():
+            if (page, index) in numbers or _repeats(key, page, where[key], len(layouts)):
+                blocks[page][index] = replace(
+                    blocks[page][index], kind="furniture", level=0, header=()
+                )
+        _drop_headers(blocks[page])
+
+
+def _drop_headers(blocks: list[Block]) -> None:
+    """Let no table row name furniture as its header."""
+    gone = {(block.start, block.end) for block in blocks if block.kind == "furniture"}
+    if not gone:
+        return
+    for index, block in enumerate(blocks):
+        if block.header:
+            kept = tuple(
+                cell for cell in block.header if not any(a <= cell[0] < b for a, b in gone)
+            )
+            if len(kept) != len(block.header):
+                blocks[index] = replace(block, header=kept)
+
+
+def _repeats(key: _Key, page: int, pages: list[int], total: int) -> bool:
+    """Whether the same text at the same edge stands on enough pages nearby."""
+    nearby = sum(1 for other in pages if abs(other - page) <= _NEAR and other != page)
+    return nearby >= 2 or (nearby == 1 and (total <= 4 or len(pages) >= 0.5 * total))
+
+
+def _edge_keys(layout: PageLayout) -> dict[int, _Key]:
+    """The blocks at the page's edges, each with its edge and its text without numbers."""
+    words = layout.words
+    if not layout.blocks or not len(words.starts):
+        return {}
+    first = np.searchsorted(words.starts, [block.start for block in layout.blocks])
+    top = np.minimum.reduceat(words.boxes[:, 1], first)
+    bottom = np.maximum.reduceat(words.boxes[:, 3], first)
+    found: dict[int, _Key] = {}
+    for index in np.argsort(bottom, kind="stable")[:_MOST]:
+        if bottom[index] < _EDGE * layout.height:
+            _add(found, layout, int(index), "top")
+    for index in np.argsort(-top, kind="stable")[:_MOST]:
+        if top[index] > (1 - _EDGE) * layout.height:
+            _add(found, layout, int(index), "bottom")
+    return found
+
+
+def _add(found: dict[int, _Key], layout: PageLayout, index: int, edge: str) -> None:
+    block = layout.blocks[index]
+    text = _text(layout, block)
+    if len(text) <= _LONGEST:
+        found[index] = (edge, _SPACE.sub("", _DIGITS.sub("#", text)).lower())
+
+
+def _text(layout: PageLayout, block: Block) -> str:
+    return layout.text[block.start : block.end]
+
+
+def _numbered(
+    layouts: Sequence[PageLayout], keys: list[dict[int, _Key]]
+) -> set[tuple[int, int]]:
+    """The lone page numbers: as (page, block), where the number less the page is usual."""
+    shifts: Counter[int] = Counter()
+    seen: dict[tuple[int, int], int | None] = {}
+    for page, found in enumerate(keys):
+        for index in found:
+            text = _text(layouts[page], layouts[page].blocks[index])
+            if _PAGE_NUMBER.fullmatch(text):
+                digits = re.search(r"\d+", text)
+                shift = int(digits[0]) - page if digits else None
+                seen[page, index] = shift
+                if shift is not None:
+                    shifts[shift] += 1
+    return {place for place, shift in seen.items() if shift is not None and shifts[shift] >= 2}
