@@ -79,6 +79,8 @@ class Index:
 
     def read(self, documents: Sequence[str]) -> Indexed:
         """The chunks of some documents, by document in the order given, then as they stand."""
+        if not documents:
+            return Indexed((), np.zeros((0, 0), np.float32))
         with self._opened() as client:
             found = self._collection(client).get(
                 where={"document": {"$in": list(documents)}}, include=["metadatas", "embeddings"]
