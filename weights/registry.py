@@ -46,7 +46,7 @@ class Hub:
     """A Hugging Face repository; ``names`` holds the files that are called otherwise there."""
 
     repo: str
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def name_of(self, path: str) -> str:
         return self.names.get(path, path)

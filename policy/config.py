@@ -1,0 +1,48 @@
+"""What can be set about the reasoning model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from documents.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class ReasonerConfig:
+    """The reasoning model: the embedded engine, or with ``url`` any OpenAI-compatible server.
+
+    ``model`` is a registry row: what the embedded engine loads, and whose tokenizer counts at a
+    ``url`` unless ``tokenizer`` names another row. ``served_model`` is the name asked for at the
+    ``url`` (empty: the only one it serves). ``context_tokens`` None: what the server says, or
+    16,384 embedded. ``thinks`` says that the model's template opens ``<think>`` itself, so that
+    text up to ``</think>`` is reasoning (None: guess from the model's name). ``idle_s``: seconds
+    without a question after which the embedded engine ends. ``threads`` None: physical cores.
+    """
+
+    model: str = "qwen2.5-coder-1.5b"
+    url: str | None = None
+    api_key: str = field(default="", repr=False)
+    served_model: str = ""
+    tokenizer: str = ""
+    context_tokens: int | None = None
+    max_answer_tokens: int = 512
+    min_answer_tokens: int = 64
+    temperature: float = 0.0
+    top_p: float = 1.0
+    thinks: bool | None = None
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 600.0
+    retries: int = 2
+    idle_s: float = 600.0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise SettingsError(
+                f"reasoner.url is {self.url!r}.", "Give an address such as http://127.0.0.1:8000/v1"
+            )
+        least = {"max_answer_tokens": 1, "min_answer_tokens": 1, "context_tokens": 256}
+        for name, low in {**least, "threads": 1, "retries": 0, "temperature": 0}.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise SettingsError(f"reasoner.{name} is {value}.", f"Give {low} or more.")

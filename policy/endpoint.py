@@ -1,0 +1,111 @@
+"""Where the reasoning model is served, under which name, and how much it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from documents.errors import ReasonerError
+from policy.config import ReasonerConfig
+from policy.faults import NoSuchModelError, NotAllowedError, no_connection
+
+UNKNOWN_CONTEXT = 8192
+"""Taken for a server that does not say how much its model takes."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible server and the model asked for there."""
+
+    url: str
+    api_key: str
+    model: str
+    context_tokens: int
+    served: tuple[str, ...] = ()
+    embedded: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return "The embedded engine" if self.embedded else f"The server at {self.url}"
+
+
+def base_url(url: str) -> str:
+    """``url`` without a slash at its end, and with ``/v1`` where it is only a host."""
+    url = url.rstrip("/")
+    return url if urlsplit(url).path else f"{url}/v1"
+
+
+def discover(config: ReasonerConfig) -> Endpoint:
+    """Ask the server at ``config.url`` what it serves."""
+    assert config.url
+    url = base_url(config.url)
+    rows = _models(url, config)
+    served = tuple(str(row.get("id", "")) for row in rows)
+    model = config.served_model or (served[0] if len(served) == 1 else "")
+    if not model and config.model in served:
+        model = config.model
+    if not model:
+        raise NoSuchModelError(
+            f"{url} serves {len(served)} models.",
+            f"Set reasoner.served_model to one of: {', '.join(served) or '(none is listed)'}.",
+        )
+    if served and model not in served:
+        raise NoSuchModelError(
+            f"{url} has no model '{model}'.",
+            f"Set reasoner.served_model to one it serves: {', '.join(served)}.",
+        )
+    row = next((row for row in rows if row.get("id") == model), {})
+    told = _context(row) or UNKNOWN_CONTEXT
+    context = min(config.context_tokens, told) if config.context_tokens else told
+    if config.context_tokens and not _context(row):
+        context = config.context_tokens
+    return Endpoint(url, config.api_key or "none", model, context, served)
+
+
+def _models(url: str, config: ReasonerConfig) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
+    timeout = httpx.Timeout(30.0, connect=config.connect_timeout_s)
+    try:
+        response = httpx.get(f"{url}/models", headers=headers, timeout=timeout)
+    except httpx.HTTPError as error:
+        raise no_connection(url) from error
+    if response.status_code in {401, 403}:
+        raise NotAllowedError(f"{url} refuses the key.", "Set reasoner.api_key to one it accepts.")
+    if response.status_code == 404 and config.served_model:
+        return []
+    try:
+        response.raise_for_status()
+        rows = response.json()["data"]
+        return [dict(row) for row in rows]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise ReasonerError(
+            f"{url} is not an OpenAI-compatible server (status {response.status_code}).",
+            "reasoner.url must be the address that ends in /v1.",
+        ) from error
+
+
+def _context(row: dict[str, Any]) -> int | None:
+    """What vLLM (``max_model_len``) or llama.cpp (``meta.n_ctx``) says of the model's context."""
+    meta = row.get("meta")
+    said = row.get("max_model_len") or (meta.get("n_ctx") if isinstance(meta, dict) else None)
+    return int(said) if isinstance(said, int) else None
+
+
+def tokenize(endpoint: Endpoint, messages: list[dict[str, str]]) -> int | None:
+    """The length of ``messages`` by vLLM's own tokenizer, or None where there is no such call."""
+    root = endpoint.url.removesuffix("/v1")
+    try:
+        response = httpx.post(
+            f"{root}/tokenize",
+            json={"model": endpoint.model, "messages": messages},
+            headers={"Authorization": f"Bearer {endpoint.api_key}"},
+            timeout=10.0,
+        )
+        count = response.json()["count"] if response.is_success else None
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
+        return None
+    return count if isinstance(count, int) else None

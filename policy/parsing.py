@@ -1,0 +1,82 @@
+"""Reading a finished answer: its reasoning, its last word, its citations, a refusal.
+
+The rules for the final answer are QwenLong-L1's: the answer is what follows the last
+``</think>``; in it ``*`` counts for nothing, and what follows the last "the answer is"
+(case-sensitive), without dots and blank space around it, is final.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from policy.thinking import CLOSE, OPEN
+
+MARK = "the answer is"
+MOST_IN_RANGE = 20
+"""A range such as [1-3] longer than this is no citation."""
+
+_CITATION = re.compile(r"[\[【](\s*\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*\s*)[\]】]")
+_RANGE = re.compile(r"(\d+)(?:\s*[–-]\s*(\d+))?")
+_SOURCE = r"(?:documents?|evidence|texts?|context|passages?|excerpts?|sources?|information given)"
+_REFUSAL = re.compile(
+    rf"\bnot\s+(?:\w+\s+){{0,3}}(?:in|by|from)\s+(?:the\s+|these\s+|this\s+|any\s+of\s+the\s+)?"
+    rf"(?:\w+\s+){{0,2}}{_SOURCE}"
+    rf"|\b{_SOURCE}\b[^.]{{0,40}}\b(?:do|does|did|is|are)\s*(?:not|n't)\b"
+    rf"|\b{_SOURCE}\b[^.]{{0,30}}\b(?:contains?|gives?|has|have|holds?|mentions?|provides?)\s+no\b"
+    rf"|\b(?:cannot|can't|could not|couldn't|unable to)\s+(?:be\s+)?"
+    rf"(?:answer|determine|find|found|identif|say|tell)"
+    rf"|\bno\s+(?:information|mention|evidence|answer)\b"
+    rf"|\b(?:is|are|was|were)\s+not\s+(?:\w+\s+)?"
+    rf"(?:mentioned|given|stated|specified|provided|disclosed|available|reported|found)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ParsedAnswer:
+    """``text`` without the reasoning; ``final`` is None where the model did not say it."""
+
+    text: str
+    final: str | None
+    citations: tuple[int, ...]
+    refused: bool
+
+
+def split_reasoning(text: str) -> tuple[str, str]:
+    """Reasoning and answer, parted at the last ``</think>``; all is answer without one."""
+    before, tag, after = text.rpartition(CLOSE)
+    if not tag:
+        return "", text.strip()
+    return before.strip().removeprefix(OPEN).strip(), after.strip()
+
+
+def parse_answer(text: str) -> ParsedAnswer:
+    """What the model said, in parts."""
+    _, answer = split_reasoning(text)
+    final = _final(answer)
+    return ParsedAnswer(answer, final, citations(answer), _refused(answer, final))
+
+
+def citations(text: str) -> tuple[int, ...]:
+    """Every number cited, in the order first cited: ``[1]``, ``[1, 2]``, ``[1-3]``, ``【1】``."""
+    numbers: dict[int, None] = {}
+    for match in _CITATION.finditer(text):
+        for first, last in _RANGE.findall(match.group(1)):
+            start, stop = int(first), int(last or first)
+            if 0 <= stop - start < MOST_IN_RANGE:
+                numbers.update(dict.fromkeys(range(start, stop + 1)))
+    return tuple(number for number in numbers if number > 0)
+
+
+def _final(answer: str) -> str | None:
+    _, mark, after = answer.replace("*", "").rpartition(MARK)
+    if not mark:
+        return None
+    return after.strip().strip(".").strip().removeprefix(":").strip()
+
+
+def _refused(answer: str, final: str | None) -> bool:
+    """A refusal is the final answer's, or the whole answer's where there is no final one."""
+    said = _CITATION.sub("", final if final else answer)
+    return _REFUSAL.search(said) is not None
