@@ -54,9 +54,7 @@ def assemble(identity: str, name: str, layouts: Sequence[PageLayout]) -> Documen
 def _shift(block: Block, page: int, by: int) -> Block:
     """A block of a page as a block of the document."""
     header = tuple((start + by, end + by) for start, end in block.header)
-    return replace(
-        block, start=block.start + by, end=block.end + by, page=page, header=header
-    )
+    return replace(block, start=block.start + by, end=block.end + by, page=page, header=header)
 
 
 def _all_words(layouts: Sequence[PageLayout], starts: Sequence[int]) -> Words:
@@ -70,11 +68,11 @@ def _all_words(layouts: Sequence[PageLayout], starts: Sequence[int]) -> Words:
         lines.append(own + np.int32(first))
         first += int(own.max()) + 1 if len(own) else 0
     return Words(
-        np.concatenate([x.words.starts + np.int32(s) for x, s in zip(layouts, starts, strict=True)]),
-        np.concatenate([x.words.ends + np.int32(s) for x, s in zip(layouts, starts, strict=True)]),
-        np.repeat(
-            np.arange(len(layouts), dtype=np.int32), [len(x.words.starts) for x in layouts]
+        np.concatenate(
+            [x.words.starts + np.int32(s) for x, s in zip(layouts, starts, strict=True)]
         ),
+        np.concatenate([x.words.ends + np.int32(s) for x, s in zip(layouts, starts, strict=True)]),
+        np.repeat(np.arange(len(layouts), dtype=np.int32), [len(x.words.starts) for x in layouts]),
         np.concatenate([layout.words.boxes for layout in layouts]),
         np.concatenate(lines),
     )

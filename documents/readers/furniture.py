@@ -72,11 +72,11 @@ def _edge_keys(layout: PageLayout) -> dict[int, _Key]:
     top = np.minimum.reduceat(words.boxes[:, 1], first)
     bottom = np.maximum.reduceat(words.boxes[:, 3], first)
     found: dict[int, _Key] = {}
-    for index in np.argsort(bottom, kind="stable")[:_MOST]:
-        if bottom[index] < _EDGE * layout.height:
+    for place, index in enumerate(np.argsort(bottom, kind="stable")[:_MOST]):
+        if place == 0 or bottom[index] < _EDGE * layout.height:
             _add(found, layout, int(index), "top")
-    for index in np.argsort(-top, kind="stable")[:_MOST]:
-        if top[index] > (1 - _EDGE) * layout.height:
+    for place, index in enumerate(np.argsort(-top, kind="stable")[:_MOST]):
+        if place == 0 or top[index] > (1 - _EDGE) * layout.height:
             _add(found, layout, int(index), "bottom")
     return found
 
@@ -92,9 +92,7 @@ def _text(layout: PageLayout, block: Block) -> str:
     return layout.text[block.start : block.end]
 
 
-def _numbered(
-    layouts: Sequence[PageLayout], keys: list[dict[int, _Key]]
-) -> set[tuple[int, int]]:
+def _numbered(layouts: Sequence[PageLayout], keys: list[dict[int, _Key]]) -> set[tuple[int, int]]:
     """The lone page numbers: as (page, block), where the number less the page is usual."""
     shifts: Counter[int] = Counter()
     seen: dict[tuple[int, int], int | None] = {}

@@ -13,7 +13,9 @@ from documents.readers.pdf_words import PageWords, Piece
 MARKER = re.compile(
     r"(?:[•●○◦▪■□–—‣∙·*»►➢✓❑]|[-]|\(?(?:\d{1,2}|[a-zA-Z]|[ivx]{1,5})[.)]|\(\d{1,2}\)|\[\d{1,3}\])"
 )
-_CAPTION = re.compile(r"(?:Figure|Fig\.|Table|Exhibit|Chart|Listing|Algorithm)\s+\d+[\w.]*[:.]\s*\S")
+_CAPTION = re.compile(
+    r"(?:Figure|Fig\.|Table|Exhibit|Chart|Listing|Algorithm)\s+\d+[\w.]*[:.]\s*\S"
+)
 _HEAD_NUMBER = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*\.?|[A-Z]\.|Item\s+\d+[A-Z]?\.|Note\s+\d+)\s")
 _END = (".", ":", ";", "!", "?", ".”", '."', ".)")
 
@@ -64,7 +66,7 @@ def draft_page(words: PageWords) -> PageDrafts:
                 for word in piece.words:
                     lines[word] = number
             number += 1
-        at = 0
+        at, first = 0, len(drafts)
         look = Look(*body, usual_gap(column), min(p.x0 for p in region), max(p.x1 for p in region))
         for start, end, table in find_tables(column, texts):
             drafts.extend(_text_blocks(column[at:start], texts, look))
@@ -72,12 +74,27 @@ def draft_page(words: PageWords) -> PageDrafts:
             tables += 1
             at = end
         drafts.extend(_text_blocks(column[at:], texts, look))
+        _join_columns(drafts, first, texts)
     for piece in words.turned:
         for word in piece.words:
             lines[word] = number
         number += 1
         drafts.append(Draft("paragraph", [[piece.words]], piece.size))
     return PageDrafts(drafts, lines)
+
+
+def _join_columns(drafts: list[Draft], first: int, texts: list[str]) -> None:
+    """Where a column starts in mid-sentence, go on with the paragraph the last one ended in."""
+    if not 0 < first < len(drafts):
+        return
+    above, below = drafts[first - 1], drafts[first]
+    if above.kind not in ("paragraph", "list_item") or below.kind != "paragraph":
+        return
+    if abs(above.size - below.size) > 0.4 or texts[above.cells[0][-1][-1]].endswith(_END):
+        return
+    if texts[below.cells[0][0][0]][:1].islower():
+        above.cells[0].extend(below.cells[0])
+        del drafts[first]
 
 
 def _body_style(pieces: list[Piece]) -> tuple[float, bool]:
@@ -127,6 +144,8 @@ def _words(row: Row) -> list[int]:
 def _breaks(above: Row, row: Row, group: list[Row], look: Look, texts: list[str]) -> bool:
     """Whether a new block starts with ``row``."""
     size = max(above.size, row.size)
+    if _aside(row, texts) and above.x1 - above.x0 < 0.8 * (look.right - look.left):
+        return True
     if row.y0 - above.y1 > (look.gap + 0.35) * size or above.y0 > row.y1:
         return True
     if abs(above.size - row.size) > 0.08 * size or above.bold != row.bold:
@@ -148,6 +167,12 @@ def _breaks(above: Row, row: Row, group: list[Row], look: Look, texts: list[str]
     return False
 
 
+def _aside(row: Row, texts: list[str]) -> bool:
+    """Whether the row is one remark in parentheses, as under a table's title."""
+    words = _words(row)
+    return texts[words[0]].startswith("(") and texts[words[-1]].endswith(")")
+
+
 def _text_block(group: list[Row], texts: list[str], look: Look) -> Draft:
     """One block of consecutive rows, with its kind."""
     lines = [_words(row) for row in group]
@@ -165,14 +190,18 @@ def _text_block(group: list[Row], texts: list[str], look: Look) -> Draft:
 
 def _is_heading(text: str, group: list[Row], size: float, look: Look) -> bool:
     """Whether a block is a heading: short, and larger or bolder than the page's text."""
-    if len(group) > 3 or len(text) > 160 or sum(map(str.isalpha, text)) < max(3, len(text) // 2):
+    if len(group) > 4 or len(text) > 200:
         return False
+    numbered = _HEAD_NUMBER.match(text + " ")
+    named = text[numbered.end() :] if numbered else text
+    if sum(map(str.isalpha, named)) < max(3, 0.45 * len(named)):
+        return numbered is not None and size >= 1.15 * look.size
     if text[0].islower() or "@" in text:
         return False
-    ends = text.endswith((".", ",", ";")) and not _HEAD_NUMBER.match(text + " ")
+    ends = text.endswith((".", ",", ";")) and not numbered
     if size >= 1.15 * look.size:
         return len(text) <= 120 or not ends
-    if size < 0.93 * look.size or ends or len(group) > 2:
+    if size < 0.93 * look.size or ends:
         return False
     if all(row.bold for row in group) and not look.bold:
         return not text.endswith(":") or len(text) < 60

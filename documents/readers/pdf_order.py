@@ -9,6 +9,7 @@ from documents.readers.pdf_words import Piece
 
 _MAX_DEPTH = 4
 _MIN_LINES = 4
+_STRONG = 12
 _GAP = 0.9  # of the text size: white space that parts a page from side to side
 
 
@@ -37,12 +38,12 @@ def regions(pieces: list[Piece], depth: int = 0) -> list[list[Piece]]:
     """The page's columns and full-width parts in reading order, each a list of pieces."""
     if depth >= _MAX_DEPTH or len(pieces) < 2 * _MIN_LINES:
         return [pieces] if pieces else []
-    gutter = _best_gutter(pieces)
+    gutter, strong = _best_gutter(pieces)
     if gutter is None:
         return [pieces]
     found: list[list[Piece]] = []
     whole: list[Piece] = []
-    for two_columns, part in _runs(_bands(pieces, gutter), gutter):
+    for two_columns, part in _runs(_bands(pieces, gutter), gutter, strong):
         if not two_columns:
             whole.extend(part)
             continue
@@ -60,13 +61,14 @@ def _is_prose(piece: Piece) -> bool:
     return len(piece.words) >= 3 and piece.letters > 0.7 * piece.chars
 
 
-def _best_gutter(pieces: list[Piece]) -> float | None:
-    """The left edge of a right-hand column that most lines respect, if there is one."""
+def _best_gutter(pieces: list[Piece]) -> tuple[float | None, bool]:
+    """The left edge of a right-hand column that most lines respect, if there is one, and
+    whether so many do that tables and figures will, too."""
     edges: dict[int, list[float]] = {}
     for piece in pieces:
         if _is_prose(piece):
             edges.setdefault(round(piece.x0 / 3), []).append(piece.x0)
-    best, best_score = None, _MIN_LINES - 1
+    best, best_score, strong = None, _MIN_LINES - 1, False
     for key, values in edges.items():
         if len(values) + len(edges.get(key + 1, ())) < 3:
             continue
@@ -83,7 +85,8 @@ def _best_gutter(pieces: list[Piece]) -> float | None:
         score = min(left, right) - crossing // 4
         if score > best_score or (score == best_score and best is not None and gutter < best):
             best, best_score = gutter, score
-    return best
+            strong = min(left, right) >= _STRONG and crossing < 0.3 * (left + right)
+    return best, strong
 
 
 def _bands(pieces: list[Piece], gutter: float) -> list[_Band]:
@@ -118,9 +121,14 @@ def _beside(piece: Piece, band: _Band, gutter: float) -> bool:
     )
 
 
-def _runs(bands: list[_Band], gutter: float) -> list[tuple[bool, list[Piece]]]:
+def _runs(bands: list[_Band], gutter: float, strong: bool) -> list[tuple[bool, list[Piece]]]:
     """Neighbouring bands put together: those that read as two columns, and the others."""
-    verdicts = [None if band.spanning else _two_columns(band.pieces, gutter) for band in bands]
+    verdicts: list[bool | None] = []
+    for band in bands:
+        verdicts.append(None if band.spanning else _two_columns(band.pieces, gutter))
+    spanning = [band.spanning for band in bands]
+    if strong:
+        _spread(verdicts, spanning)
     runs: list[tuple[bool, list[Piece]]] = []
     for index, band in enumerate(bands):
         verdict = verdicts[index]
@@ -139,6 +147,16 @@ def _runs(bands: list[_Band], gutter: float) -> list[tuple[bool, list[Piece]]]:
             runs.append((two, list(band.pieces)))
         verdicts[index] = None if band.spanning else two
     return runs
+
+
+def _spread(verdicts: list[bool | None], spanning: list[bool]) -> None:
+    """On a page of two columns, let tables and figures that no spanning line parts from a
+    band of two columns be read as part of it."""
+    for order in (range(1, len(verdicts)), range(len(verdicts) - 2, -1, -1)):
+        step = -1 if order.step > 0 else 1
+        for index in order:
+            if not spanning[index] and verdicts[index + step]:
+                verdicts[index] = True
 
 
 def _two_columns(pieces: list[Piece], gutter: float) -> bool | None:

@@ -15,7 +15,9 @@ _VALUE = re.compile(
     r"\s?(?:%|x|bps|pts?|[BMK]|bn|million|billion)?\s?[)\]]*(?:\s?%)?\*?(?:\(\w\))?%?",
 )
 _NOTHING = re.compile(r"[$€£¥]?\s?(?:[-–—−]+|n/?a|N/?[AM]|nm|NM|\*+)\s?%?\)?")
-_YEAR = re.compile(r"(?:FY|CY)?[’']?(?:19|20)\d\d[AE]?(?:\s?(?:/|[-–—])\s?\d\d(?:\d\d)?)?(?:\(\w\))?")
+_YEAR = re.compile(
+    r"(?:FY|CY)?[’']?(?:19|20)\d\d[AE]?(?:\s?(?:/|[-–—])\s?\d\d(?:\d\d)?)?(?:\(\w\))?"
+)
 _DATE = re.compile(
     r"\b(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\b"
     r"|\bQ[1-4]\b|\bFY\s?\d\d|\b(?:months|weeks|quarters?|years?|period)\b",
@@ -68,7 +70,7 @@ def cells_of(row: Row, texts: list[str]) -> list[Cell]:
 def _belongs(cell: Cell, gap: float, text: str, size: float) -> bool:
     """Whether a piece at ``gap`` right of the cell is part of it."""
     if _CURRENCY.fullmatch(cell.text) and (_is_value(text) or text.startswith("(")):
-        return gap < 8 * size
+        return gap < 20 * size
     if _CLOSING.fullmatch(text):
         return gap < 1.5 * size
     if _is_value(text) and _is_value(cell.text):
@@ -158,12 +160,12 @@ def _text_tables(column: list[Row], cut: list[list[Cell]], strong: list[bool]) -
 
 def _label_limit(cut: list[list[Cell]], strong: list[bool]) -> float:
     """The left edge of the first column of figures."""
-    edges = sorted(
-        min(cell.x0 for cell in cells[1:])
-        for cells, good in zip(cut, strong, strict=True)
-        if good and len(cells) > 1
-    )
-    return edges[len(edges) // 4] if edges else float("inf")
+    marked = [cells for cells, good in zip(cut, strong, strict=True) if good and len(cells) > 1]
+    figures = [[c.x0 for c in cells[1:] if c.kind == "value"] for cells in marked]
+    edges = sorted(min(lefts) for lefts in figures if lefts)
+    if len(edges) < len(marked) // 2 or not edges:
+        edges = sorted(min(cell.x0 for cell in cells[1:]) for cells in marked)
+    return edges[len(edges) // 10] if edges else float("inf")
 
 
 def _extent(
@@ -226,9 +228,9 @@ def _trailing_label(column: list[Row], cut: list[list[Cell]], end: int) -> int:
 
 def _wraps(above: list[Cell], below: list[Cell]) -> bool:
     """Whether a lone label goes on in the first cell of the row below it."""
-    if len(above) != 1 or above[0].kind == "value" or below[0].kind != "text":
+    if len(above) != 1 or above[0].kind == "value" or above[0].text.endswith(":"):
         return False
-    if above[0].text.endswith(":"):
+    if abs(above[0].x0 - below[0].x0) > 40:
         return False
     return below[0].text[:1].islower() or bool(_CONTINUES.search(above[0].text))
 
@@ -271,28 +273,29 @@ def _set_headers(table: list[TableRow], limit: float) -> None:
     columns = _columns(table)
     in_header = True
     for index, row in enumerate(table):
-        if _is_header(row, limit, table[index + 1] if index + 1 < len(table) else None):
+        below = table[index + 1] if index + 1 < len(table) else None
+        named = _is_header(row, limit) and below is not None
+        if named and len(row.cells) == 1 and header and below is not None:
+            named = _is_header(below, limit) and len(below.cells) > 1
+        if named:
             header = [*header, row] if in_header else [row]
             in_header = True
             continue
         in_header = False
         if len(row.cells) == 1 or not header:
             continue
-        left = min(cell.x0 for cell in row.cells[1:])
         row.header = [
             (above, number)
             for above in header
             for number, cell in enumerate(above.cells)
-            if cell.x1 > left and any(_over(cell, value, columns) for value in row.cells[1:])
+            if any(_over(cell, value, columns) for value in row.cells[1:])
         ]
 
 
-def _is_header(row: TableRow, limit: float, below: TableRow | None) -> bool:
+def _is_header(row: TableRow, limit: float) -> bool:
     """Whether the row names columns: no figures in it, and cells over the figures."""
     values = [cell for cell in row.cells if cell.x1 > limit]
     if not values or any(cell.kind == "value" for cell in values):
-        return False
-    if below is None:
         return False
     if any(cell.kind == "date" for cell in values) or len(values) > 1:
         return len(row.cells) <= len(values) + 1

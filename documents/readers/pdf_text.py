@@ -91,9 +91,7 @@ class _Writer:
         return text if keep else text[:-1]
 
 
-def write_page(
-    words: PageWords, page: PageDrafts, width: float, height: float
-) -> PageLayout:
+def write_page(words: PageWords, page: PageDrafts, width: float, height: float) -> PageLayout:
     """The layout of one page from its drafts."""
     known = {text.lower().strip(".,;:()“”\"'") for text in words.texts}
     writer = _Writer(

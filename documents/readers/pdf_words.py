@@ -58,7 +58,9 @@ class PageWords:
     turned: list[Piece]
 
 
-def line_styles(page: dict[str, Any], matrix: tuple[float, ...]) -> dict[tuple[int, int], LineStyle]:
+def line_styles(
+    page: dict[str, Any], matrix: tuple[float, ...]
+) -> dict[tuple[int, int], LineStyle]:
     """The style of every line of a MuPDF page dictionary, by block and line number. ``matrix``
     turns the page as stored into the page as displayed."""
     found: dict[tuple[int, int], LineStyle] = {}

@@ -51,9 +51,7 @@ def _table_at(layout: PageLayout, blocks: Sequence[Block], at_end: bool) -> list
     for index in numbers:
         if layout.tables[index] >= 0 and blocks[index].kind == "table_row":
             table = layout.tables[index]
-            return [
-                i for i in order if layout.tables[i] == table and blocks[i].kind == "table_row"
-            ]
+            return [i for i in order if layout.tables[i] == table and blocks[i].kind == "table_row"]
         skipped += blocks[index].end - blocks[index].start
         if skipped > 200:
             break
