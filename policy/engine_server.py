@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -119,4 +118,4 @@ def _leave(state: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

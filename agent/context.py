@@ -1,0 +1,150 @@
+"""From ranked evidence to the numbered text that the reasoner reads, within a token budget."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from agent.values import Context, Count
+from documents import Document, Evidence, Span
+
+_WORD_END = re.compile(r"(?<=\S)(?=\s|$)")
+Documents = Mapping[str, Document]
+
+
+def fill(
+    ranked: Sequence[Evidence],
+    documents: Documents,
+    budget: int,
+    count: Count,
+    *,
+    cut_last: bool = True,
+) -> tuple[list[Evidence], str]:
+    """The best evidence that fits ``budget`` tokens once numbered and headed, in document order,
+    with its text. The first piece that does not fit whole is cut at a word's end if ``cut_last``
+    (or if nothing fits otherwise)."""
+    candidates = _within(ranked, documents, budget, count)
+    low, high = 0, len(candidates)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count(render(arrange(candidates[:middle], documents), documents)) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    kept = list(candidates[:low])
+    if low < len(ranked) and (cut_last or not kept):
+        kept += _cut(ranked[low], kept, documents, budget, count)
+    arranged = arrange(kept, documents)
+    return arranged, render(arranged, documents)
+
+
+def arrange(evidence: Sequence[Evidence], documents: Documents) -> list[Evidence]:
+    """In document order, overlapping and neighbouring pieces joined where only white space stands
+    between them; a joined piece has its best part's score."""
+    order = {key: number for number, key in enumerate(documents)}
+    joined: list[Evidence] = []
+    for item in sorted(evidence, key=lambda e: (order[e.span.document], e.span.start)):
+        last = joined[-1] if joined else None
+        if last is not None and _touch(last.span, item.span, documents):
+            end = max(last.span.end, item.span.end)
+            span = Span(last.span.document, last.span.start, end)
+            joined[-1] = Evidence(span, max(last.score, item.score))
+        else:
+            joined.append(item)
+    return joined
+
+
+def render(evidence: Sequence[Evidence], documents: Documents) -> str:
+    """The text sent: documents by name, evidence numbered from 1 with page, headings and, for
+    table rows, the column heads; then the verbatim slice."""
+    parts: list[str] = []
+    numbered = list(enumerate(evidence, 1))
+    for key, group in groupby(numbered, key=lambda pair: pair[1].span.document):
+        document = documents[key]
+        parts.append(f"Document: {document.name}")
+        parts += [f"[{n}] {_place(document, e.span)}{document.slice(e.span)}" for n, e in group]
+    return "\n\n".join(parts)
+
+
+def column_heads(document: Document, span: Span) -> tuple[str, ...]:
+    """The header cells over the table rows in the span, each once."""
+    heads = {
+        cell: None
+        for block in document.blocks_in(span.start, span.end)
+        if block.kind == "table_row"
+        for cell in block.header
+        if not span.start <= cell[0] < span.end
+    }
+    return tuple(" ".join(document.text[start:end].split()) for start, end in heads)
+
+
+def pages_from_one(document: Document, span: Span) -> list[int]:
+    """The span's pages as people count them."""
+    return [page + 1 for page in document.pages_of(span)]
+
+
+def headings(document: Document, span: Span) -> list[str]:
+    """The headings that the span stands under, outermost first."""
+    return [" ".join(document.slice(h).split()) for h in document.headings_above(span.start)]
+
+
+def as_context(
+    evidence: Sequence[Evidence],
+    text: str,
+    documents: Documents,
+    count: Count,
+    *,
+    left_out: str = "",
+) -> Context:
+    """Count what was chosen and what there was."""
+    source = sum(count(document.text) for document in documents.values())
+    return Context(tuple(evidence), text, count(text), source, left_out)
+
+
+def _place(document: Document, span: Span) -> str:
+    pages = pages_from_one(document, span)
+    named = [f"page {pages[0]}" if len(pages) == 1 else f"pages {pages[0]}-{pages[-1]}"] * bool(
+        pages
+    )
+    named += [heading[:80] for heading in headings(document, span)[-2:]]
+    place = f"({'; '.join(named)})\n" if named else ""
+    heads = column_heads(document, span)
+    return f"{place}Columns: {' | '.join(heads)}\n" if heads else place
+
+
+def _touch(left: Span, right: Span, documents: Documents) -> bool:
+    if left.document != right.document:
+        return False
+    return not documents[left.document].text[left.end : right.start].strip()
+
+
+def _within(
+    ranked: Sequence[Evidence], documents: Documents, budget: int, count: Count
+) -> Sequence[Evidence]:
+    """The longest head of the ranking whose bare slices could fit the budget."""
+    total = 0
+    for number, item in enumerate(ranked):
+        total += count(documents[item.span.document].slice(item.span))
+        if total > 2 * budget:  # joined neighbours may tokenise a little shorter
+            return ranked[: number + 1]
+    return ranked
+
+
+def _cut(
+    item: Evidence, kept: Sequence[Evidence], documents: Documents, budget: int, count: Count
+) -> list[Evidence]:
+    """The longest beginning of ``item`` that still fits, or nothing."""
+    span = item.span
+    ends = [m.end() for m in _WORD_END.finditer(documents[span.document].slice(span))]
+    low, high = 0, len(ends)
+    while low < high:
+        middle = (low + high + 1) // 2
+        part = Evidence(Span(span.document, span.start, span.start + ends[middle - 1]), item.score)
+        if count(render(arrange([*kept, part], documents), documents)) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    if low == 0:
+        return []
+    return [Evidence(Span(span.document, span.start, span.start + ends[low - 1]), item.score)]

@@ -1,0 +1,193 @@
+"""The graph: select → reason → verify.
+
+State holds ids, offsets and hashes, never text: LangGraph writes the whole state at each step.
+Texts go to `Notes`, a content-addressed store that the caller provides.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from agent.citations import cite
+from agent.context import render
+from agent.values import Answer, Citation, ContextStrategy, Request, Usage, Verdict
+from documents import Document, Evidence, IsCancelled, Progress, Span
+from documents.progress import check
+from policy import Delta, Reasoner, answer_messages, parse_answer
+from policy import Usage as PolicyUsage
+
+
+class Notes(Protocol):
+    """Keeps texts by their hash, outside the checkpoints."""
+
+    def put(self, text: str) -> str:
+        """Keep a text; its key."""
+        ...
+
+    def get(self, key: str) -> str:
+        """The text kept under a key."""
+        ...
+
+
+Emit = Callable[[str, dict[str, Any]], None]
+"""``emit(kind, data)``: one event of the run. Kinds: context, reasoning, answer, checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What a run works with; handed to the graph as its context, never checkpointed."""
+
+    documents: Mapping[str, Document]
+    strategies: Mapping[str, ContextStrategy]
+    reasoner: Callable[[], Reasoner]
+    notes: Notes
+    emit: Emit
+    progress: Progress
+    cancelled: IsCancelled
+
+
+class State(TypedDict, total=False):
+    """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
+    rows n, document id, start, end, verified; question and texts are keys of `Notes`."""
+
+    question: str
+    looking_for: str
+    granularity: str
+    strategy: str
+    budget: int
+    documents: list[str]
+    evidence: list[tuple[str, int, int, float]]
+    context_tokens: int
+    source_tokens: int
+    left_out: str
+    answer: str
+    reasoning: str
+    usage: tuple[int, int]
+    select_s: float
+    first_token_s: float
+    citations: list[tuple[int, str, int, int, bool]]
+    unknown: list[int]
+    verdict: Verdict
+
+
+def build_graph(
+    checkpointer: BaseCheckpointSaver[Any] | None = None, *, answer: bool = True
+) -> CompiledStateGraph[State, Deps, State, State]:
+    """The compiled graph; with ``answer=False`` it ends once the context is chosen."""
+    graph = StateGraph(State, Deps)
+    graph.add_node("select", select)
+    graph.add_edge(START, "select")
+    if answer:
+        graph.add_node("reason", reason)
+        graph.add_node("verify", verify)
+        graph.add_edge("select", "reason")
+        graph.add_edge("reason", "verify")
+        graph.add_edge("verify", END)
+    else:
+        graph.add_edge("select", END)
+    return graph.compile(checkpointer=checkpointer)
+
+
+def select(state: State, runtime: Runtime[Deps]) -> State:
+    """Choose the context with the run's strategy."""
+    deps = runtime.context
+    check(deps.cancelled)
+    started = time.monotonic()
+    request = Request(
+        question=deps.notes.get(state["question"]),
+        budget_tokens=state["budget"],
+        looking_for=deps.notes.get(state["looking_for"]) if state.get("looking_for") else "",
+        granularity=state.get("granularity", "sentence"),  # type: ignore[arg-type]  # a Literal
+    )
+    documents = tuple(deps.documents[key] for key in state["documents"])
+    chosen = deps.strategies[state["strategy"]].select(
+        request, documents, deps.progress, deps.cancelled
+    )
+    check(deps.cancelled)
+    rows = [(e.span.document, e.span.start, e.span.end, float(e.score)) for e in chosen.evidence]
+    update: State = {
+        "evidence": rows,
+        "context_tokens": chosen.tokens,
+        "source_tokens": chosen.source_tokens,
+        "left_out": chosen.left_out,
+        "select_s": time.monotonic() - started,
+    }
+    deps.emit("context", dict(update))
+    return update
+
+
+def reason(state: State, runtime: Runtime[Deps]) -> State:
+    """Ask the reasoner, streaming its reasoning and its answer as events."""
+    deps = runtime.context
+    evidence = evidence_of(state)
+    if not evidence:
+        return {"answer": "", "reasoning": "", "usage": (0, 0), "first_token_s": 0.0}
+    messages = answer_messages(
+        deps.notes.get(state["question"]), render(evidence, deps.documents)
+    )
+    parts: dict[str, list[str]] = {"reasoning": [], "answer": []}
+    usage = PolicyUsage()
+    for piece in deps.reasoner().stream(messages, cancelled=deps.cancelled):
+        if isinstance(piece, Delta):
+            parts[piece.kind].append(piece.text)
+            deps.emit(piece.kind, {"text": piece.text})
+        else:
+            usage = piece
+    return {
+        "answer": deps.notes.put("".join(parts["answer"]).strip()),
+        "reasoning": deps.notes.put("".join(parts["reasoning"]).strip()),
+        "usage": (usage.prompt_tokens, usage.completion_tokens),
+        "first_token_s": usage.first_token_s or 0.0,
+    }
+
+
+def verify(state: State, runtime: Runtime[Deps]) -> State:
+    """Find and check the quotes, and say whether the documents answer the question."""
+    deps = runtime.context
+    text = deps.notes.get(state["answer"]) if state["answer"] else ""
+    evidence = evidence_of(state)
+    citations, unknown = cite(text, evidence, deps.documents)
+    update: State = {
+        "citations": [(c.n, c.span.document, c.span.start, c.span.end, c.verified) for c in citations],
+        "unknown": list(unknown),
+        "verdict": _verdict(text, citations),
+    }
+    deps.emit("checked", dict(update))
+    return update
+
+
+def evidence_of(state: State) -> list[Evidence]:
+    """The evidence that a state names, in document order: number n is entry n - 1."""
+    return [Evidence(Span(key, start, end), score) for key, start, end, score in state["evidence"]]
+
+
+def answer_of(state: State, notes: Notes) -> Answer:
+    """The answer that a finished run's state names."""
+    keys = state.get("answer", ""), state.get("reasoning", "")
+    text, reasoning = (notes.get(key) if key else "" for key in keys)
+    citations = tuple(
+        Citation(n, Span(key, start, end), verified)
+        for n, key, start, end, verified in state.get("citations", [])
+    )
+    return Answer(
+        text=text or "The documents do not say.",
+        reasoning=reasoning,
+        citations=citations,
+        verdict=state["verdict"],
+        usage=Usage(*state.get("usage", (0, 0))),
+        unknown=tuple(state.get("unknown", [])),
+    )
+
+
+def _verdict(text: str, citations: tuple[Citation, ...]) -> Verdict:
+    if not text or parse_answer(text).refused:
+        return "not_in_documents"
+    return "answered" if citations and all(c.verified for c in citations) else "partly"

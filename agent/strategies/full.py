@@ -1,0 +1,53 @@
+"""Everything, as far as the budget goes: page by page, the middle left out if it must be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.context import as_context, fill
+from agent.values import Context, Count, Request
+from documents import Document, Evidence, IsCancelled, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Reads in full. What passes the budget is left out of the middle, as in QwenLong-L1's
+    evaluation (first half and last half kept), and reported."""
+
+    count: Count
+
+    def select(
+        self,
+        request: Request,
+        documents: tuple[Document, ...],
+        progress: Progress,
+        cancelled: IsCancelled,
+    ) -> Context:
+        pieces = [piece for document in documents for piece in whole(document)]
+        ends_first = sorted(range(len(pieces)), key=lambda i: min(i, len(pieces) - 1 - i))
+        by_id = {document.id: document for document in documents}
+        ranked = [pieces[index] for index in ends_first]
+        chosen, text = fill(ranked, by_id, request.budget_tokens, self.count)
+        progress("select", len(pieces), len(pieces))
+        sent = sum(len(item.span) for item in chosen)
+        total = sum(len(piece.span) for piece in pieces)
+        left_out = f"{1 - sent / total:.0%} of the text, from its middle" if sent < total else ""
+        return as_context(chosen, text, by_id, self.count, left_out=left_out)
+
+
+def whole(document: Document) -> list[Evidence]:
+    """All text but furniture, one piece per page (per block run where there are no pages)."""
+    pieces: list[Evidence] = []
+    page, start, end = -1, 0, 0
+    for block in document.blocks:
+        if block.kind == "furniture" or block.page != page:
+            if end > start:
+                pieces.append(Evidence(document.span(start, end), 1.0))
+            page, start, end = block.page, block.start, block.start
+        if block.kind == "furniture":
+            start = end = block.end
+        else:
+            start, end = (start if end > start else block.start), block.end
+    if end > start:
+        pieces.append(Evidence(document.span(start, end), 1.0))
+    return pieces

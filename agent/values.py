@@ -1,0 +1,92 @@
+"""What the agent passes around: a request, the context chosen for it, the answer given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from documents import Document, Evidence, IsCancelled, Progress, Span
+
+StrategyName = Literal["cprs", "rag", "full"]
+Verdict = Literal["answered", "partly", "not_in_documents"]
+Granularity = Literal["word", "sentence", "row", "paragraph"]
+Count = Callable[[str], int]
+"""How many tokens the reasoner makes of a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question, what to keep for it (``looking_for``, in plain words; empty: what answers the
+    question) at which granularity, and how many tokens of context it may have."""
+
+    question: str
+    budget_tokens: int
+    looking_for: str = ""
+    granularity: Granularity = "sentence"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the reasoner is given: numbered evidence in document order, and the very text.
+
+    ``tokens`` counts all of ``text``, headings and numbering included; ``source_tokens`` all that
+    the documents hold; ``left_out`` says in words what the strategy wanted to send and could not.
+    """
+
+    evidence: tuple[Evidence, ...]
+    text: str
+    tokens: int
+    source_tokens: int
+    left_out: str = ""
+
+    @property
+    def compression_ratio(self) -> float:
+        """Source tokens per token sent."""
+        return self.source_tokens / self.tokens if self.tokens else 0.0
+
+
+class ContextStrategy(Protocol):
+    """A way to find context: everything, by retrieval, or by the compressor."""
+
+    def select(
+        self,
+        request: Request,
+        documents: tuple[Document, ...],
+        progress: Progress,
+        cancelled: IsCancelled,
+    ) -> Context:
+        """The context for the request, within its budget."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A claim's ``[n]``: the quote is the span's slice. ``verified`` means that the claim's
+    figures occur in the quote, and its dates and names in the quote or in what stands over it
+    on the page (column heads, headings, the document's name)."""
+
+    n: int
+    span: Span
+    verified: bool
+    claim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that the reasoner read and wrote."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came out. ``unknown`` lists the ``[n]`` that name no evidence."""
+
+    text: str
+    reasoning: str
+    citations: tuple[Citation, ...]
+    verdict: Verdict
+    usage: Usage = field(default_factory=Usage)
+    unknown: tuple[int, ...] = ()

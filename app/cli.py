@@ -1,0 +1,190 @@
+"""The ``longdoc`` command: a thin layer over `app.service`.
+
+Results go to stdout, progress and errors to stderr. Everything heavy is imported inside the
+commands, so that ``longdoc --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EXIT_CODES = (
+    "Exit codes: 0 done · 1 something else went wrong · 2 the question, a setting or the command "
+    "line · 3 a document · 4 the library or the disk · 5 a model's files · 6 the reasoner · "
+    "130 stopped."
+)
+
+app = typer.Typer(
+    name="longdoc",
+    help="Ask long documents questions; get answers whose every citation opens on the page.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+models = typer.Typer(help="The models longdoc can use: list, fetch, locate.", no_args_is_help=True)
+app.add_typer(models, name="models")
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="PATH... QUESTION", help="files, then the question", show_default=False),
+]
+Strategy = Annotated[str, typer.Option(help="cprs, rag or full (default: the setting)")]
+Budget = Annotated[int, typer.Option(help="tokens of context (default: the setting)")]
+Profile = Annotated[str, typer.Option(help="default, fast or thorough")]
+Password = Annotated[str, typer.Option(help="opens encrypted files")]
+AsJson = Annotated[bool, typer.Option("--json", help="one JSON object instead of text")]
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        "--questions",
+        help="CSV or JSONL with a column `question` and, optionally, `paths`, `document` or "
+        "`collection`; every positional is then a PATH; one JSON object a row comes out",
+    ),
+]
+
+
+@app.command(epilog=EXIT_CODES)
+def ask(
+    inputs: Inputs,
+    strategy: Strategy = "",
+    budget: Budget = 0,
+    profile: Profile = "default",
+    password: Password = "",
+    as_json: AsJson = False,
+    questions: Questions = None,
+) -> None:
+    """Answer a question over the files, with citations."""
+    from app import commands
+
+    options = commands.Options(strategy, budget, profile, password, as_json, questions)
+    commands.ask(inputs, options)
+
+
+@app.command(epilog=EXIT_CODES)
+def select(
+    inputs: Inputs,
+    strategy: Strategy = "",
+    budget: Budget = 0,
+    profile: Profile = "default",
+    password: Password = "",
+    as_json: AsJson = False,
+    questions: Questions = None,
+) -> None:
+    """Show only the context that would be sent; no reasoner is started."""
+    from app import commands
+
+    options = commands.Options(strategy, budget, profile, password, as_json, questions)
+    commands.ask(inputs, options, answer=False)
+
+
+@app.command(epilog=EXIT_CODES)
+def compare(
+    inputs: Inputs,
+    strategies: Annotated[str, typer.Option(help="which, separated by commas")] = "cprs,rag,full",
+    budget: Budget = 0,
+    profile: Profile = "default",
+    password: Password = "",
+    as_json: AsJson = False,
+    questions: Questions = None,
+) -> None:
+    """Answer by several strategies and lay the answers side by side."""
+    from app import commands
+
+    options = commands.Options("", budget, profile, password, as_json, questions)
+    commands.compare(inputs, tuple(strategies.split(",")), options)
+
+
+@app.command(epilog=EXIT_CODES)
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
+    collection: Annotated[str, typer.Option(help="put them into this collection")] = "",
+    password: Password = "",
+    as_json: AsJson = False,
+) -> None:
+    """Read files into the library. The same bytes are read once; a killed read goes on."""
+    from app import library
+
+    library.ingest(paths, collection, password, as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def library(
+    delete: Annotated[str, typer.Option(help="delete this document (id or its beginning)")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the documents read so far, or delete one with all that was made from it."""
+    from app import library as room
+
+    room.show(delete, as_json)
+
+
+@models.command("list")
+def models_list(as_json: AsJson = False) -> None:
+    """Every model in the registry, and which are here."""
+    from app import library as room
+
+    room.models_list(as_json)
+
+
+@models.command("pull", epilog=EXIT_CODES)
+def models_pull(names: Annotated[list[str], typer.Argument(metavar="NAME...")]) -> None:
+    """Fetch models and verify their files; a broken-off fetch goes on."""
+    from app import library as room
+
+    room.models_pull(names)
+
+
+@models.command("path", epilog=EXIT_CODES)
+def models_path(name: str) -> None:
+    """Where a model's files are."""
+    from app import library as room
+
+    room.models_path(name)
+
+
+@app.command(epilog=EXIT_CODES)
+def doctor(as_json: AsJson = False) -> None:
+    """What works here, what is missing, and the command that mends it."""
+    from app import doctor as room
+
+    raise typer.Exit(room.main(as_json))
+
+
+@app.command(epilog=EXIT_CODES)
+def ui(
+    port: Annotated[int, typer.Option(help="the port to listen on")] = 8501,
+    address: Annotated[str, typer.Option(help="the address to listen on")] = "127.0.0.1",
+) -> None:
+    """Open the web page."""
+    from app.webpage import serve
+
+    serve(port, address)
+
+
+def main() -> None:
+    """Run the command; the one boundary where an error becomes a line and an exit code."""
+    from documents.errors import LongdocError
+    from weights.quiet import no_telemetry
+
+    no_telemetry()
+    try:
+        app()
+    except LongdocError as error:
+        sys.stderr.write(f"longdoc: {error.message} {error.hint}".rstrip() + "\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("longdoc: stopped.\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,266 @@
+"""``ask``, ``select`` and ``compare``: one question, or a file of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.service import Question, Service
+from app.settings import load_settings
+from app.terminal import Bars, write, write_json
+from documents import DocumentStore, IsCancelled, default_home
+from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
+
+STRATEGIES = ("cprs", "rag", "full")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options the three commands share, as given."""
+
+    strategy: str
+    budget: int
+    profile: str
+    password: str
+    as_json: bool
+    questions: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question of a file, with what it names beside the paths of the command line."""
+
+    question: str
+    paths: tuple[str, ...] = ()
+    document: str = ""
+    collection: str = ""
+
+
+def ask(inputs: Sequence[str], options: Options, *, answer: bool = True) -> None:
+    """Answer one question or a file of them; with ``answer`` off, only select context."""
+    strategy = _strategy(options)
+
+    def one(service: Service, row: Row, cancelled: IsCancelled, bars: Bars) -> dict[str, Any]:
+        question, read_s = _prepare(service, row, options, strategy, cancelled, bars)
+        live = answer and not options.as_json and options.questions is None
+        return service.run(
+            question,
+            answer=answer,
+            emit=_Live(bars) if live else None,
+            progress=bars,
+            cancelled=cancelled,
+            read_s=read_s,
+        )
+
+    _each(inputs, options, one, _print_answer if answer else _print_context)
+
+
+def compare(inputs: Sequence[str], strategies: tuple[str, ...], options: Options) -> None:
+    """Answer by every strategy named."""
+    for name in strategies:
+        _known(name)
+
+    def one(service: Service, row: Row, cancelled: IsCancelled, bars: Bars) -> dict[str, Any]:
+        question, read_s = _prepare(service, row, options, "cprs", cancelled, bars)
+        return service.compare(
+            question, strategies, progress=bars, cancelled=cancelled, read_s=read_s
+        )
+
+    _each(inputs, options, one, _print_comparison)
+
+
+def _each(inputs: Sequence[str], options: Options, one: Any, show: Any) -> None:
+    rows = _rows(inputs, options)
+    service = Service(load_settings(options.profile))
+    failed: LongdocError | None = None
+    with _stoppable() as cancelled, Bars() as bars:
+        for row in rows:
+            try:
+                result = one(service, row, cancelled, bars)
+            except LongdocError as error:
+                if options.questions is None or isinstance(error, Cancelled):
+                    raise
+                failed = error
+                result = {"schema": 1, "question": row.question} | _error(error)
+            bars.hide()
+            if options.as_json or options.questions is not None:
+                write_json(result)
+            else:
+                show(result)
+    if failed is not None:
+        sys.exit(failed.exit_code)
+
+
+def _error(error: LongdocError) -> dict[str, str]:
+    return {"error": error.message, "hint": error.hint}
+
+
+def _rows(inputs: Sequence[str], options: Options) -> list[Row]:
+    if options.questions is not None:
+        rows = list(read_questions(options.questions))
+        return [Row(r.question, (*inputs, *r.paths), r.document, r.collection) for r in rows]
+    if len(inputs) < 2:
+        raise QuestionError(
+            "A question needs at least one file before it.",
+            'Write: longdoc ask report.pdf "What was revenue in 2023?"',
+        )
+    return [Row(inputs[-1], tuple(inputs[:-1]))]
+
+
+def read_questions(path: Path) -> Iterator[Row]:
+    """The rows of a CSV or JSONL file. ``paths`` is a list, or text split as a shell does."""
+    try:
+        text = path.read_text("utf-8-sig")
+        if path.suffix == ".csv":
+            rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
+        else:
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise QuestionError(
+            f"{path} cannot be read as questions: {error}.",
+            "Give a .csv with a header line or a .jsonl file, with a column `question`.",
+        ) from error
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or "question" not in row:
+            raise QuestionError(
+                f"{path}: row {number} has no `question`.", "Name the column `question`."
+            )
+        named = row.get("paths") or ()
+        paths = shlex.split(named) if isinstance(named, str) else named
+        yield Row(
+            str(row["question"] or ""),
+            tuple(str(p) for p in paths),
+            str(row.get("document") or ""),
+            str(row.get("collection") or ""),
+        )
+
+
+def _prepare(
+    service: Service,
+    row: Row,
+    options: Options,
+    strategy: str,
+    cancelled: IsCancelled,
+    bars: Bars,
+) -> tuple[Question, float]:
+    if not row.question.strip():
+        raise QuestionError("The question is empty.", "Ask something about the documents.")
+    started = time.monotonic()
+    read = service.ingest(
+        [Path(p) for p in row.paths],
+        password=options.password or None,
+        progress=bars,
+        cancelled=cancelled,
+    )
+    ids = [document.id for document in read]
+    if row.document:
+        ids.append(service.store.get(row.document).id)
+    if row.collection:
+        ids += service.store.collection(row.collection)
+    if not ids:
+        raise QuestionError("The row names no document.", "Add a path, document or collection.")
+    question = Question(
+        row.question, tuple(dict.fromkeys(ids)), strategy, options.budget or None
+    )
+    return question, time.monotonic() - started
+
+
+def _strategy(options: Options) -> str:
+    return _known(options.strategy or load_settings(options.profile).strategy)
+
+
+def _known(name: str) -> str:
+    if name not in STRATEGIES:
+        raise SettingsError(
+            f"There is no strategy {name!r}.", f"Choose one of: {', '.join(STRATEGIES)}."
+        )
+    return name
+
+
+@contextmanager
+def _stoppable() -> Iterator[IsCancelled]:
+    """Ctrl-C asks the work to stop; it does within a second."""
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda _signal, _frame: stop.set())
+    try:
+        yield stop.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Live:
+    """Streams the answer as it comes; reasoning goes to stderr."""
+
+    def __init__(self, bars: Bars) -> None:
+        self._bars = bars
+
+    def __call__(self, kind: str, data: dict[str, Any]) -> None:
+        if kind not in ("reasoning", "answer"):
+            return
+        self._bars.hide()
+        out = sys.stdout if kind == "answer" else sys.stderr
+        out.write(data["text"])
+        out.flush()
+
+
+def _print_answer(result: dict[str, Any]) -> None:
+    write("" if result["answer"] else "")
+    if result["verdict"] != "answered":
+        write(f"Verdict: {result['verdict'].replace('_', ' ')}")
+    for citation in result["citations"]:
+        write(citation_line(citation))
+    write(summary_line(result))
+
+
+def _print_context(result: dict[str, Any]) -> None:
+    for evidence in result["context"]["evidence"]:
+        pages = ", ".join(str(p) for p in evidence["pages"])
+        write(f"[{evidence['n']}] {evidence['name']}, page {pages} (score {evidence['score']:.3f})")
+        write(f"    {evidence['text']}")
+    write(summary_line(result))
+
+
+def _print_comparison(result: dict[str, Any]) -> None:
+    for name, one in result["strategies"].items():
+        write(f"── {name} " + "─" * 60)
+        if "error" in one:
+            write(f"failed: {one['error']} {one['hint']}")
+            continue
+        write(one["answer"])
+        _print_answer(one)
+
+
+def citation_line(citation: dict[str, Any]) -> str:
+    """One citation for people: number, mark, place, quote."""
+    mark = "✓" if citation["verified"] else "unverified"
+    where = citation["name"]
+    if citation["pages"]:
+        where += f", page {', '.join(str(p) for p in citation['pages'])}"
+    quote = " ".join(citation["quote"].split())
+    return f"[{citation['n']}] {mark} {where}: “{quote[:200]}{'…' if len(quote) > 200 else ''}”"
+
+
+def summary_line(result: dict[str, Any]) -> str:
+    """Tokens and seconds."""
+    context, timings = result["context"], result["timings"]
+    ratio = f" ({context['compression_ratio']}×)" if context["compression_ratio"] else ""
+    parts = [f"{context['source_tokens']:,} → {context['tokens']:,} tokens{ratio}"]
+    parts += [f"{k.removesuffix('_s').replace('_', ' ')} {v:.1f} s" for k, v in timings.items()]
+    if context["left_out"]:
+        parts.append(f"left out: {context['left_out']}")
+    return " · ".join(parts)
+
+
+def open_store() -> DocumentStore:
+    """The library of the default data folder."""
+    return DocumentStore(default_home())

@@ -1,0 +1,253 @@
+"""What every front end calls: ingest documents, select context, answer questions as runs."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent import ContextStrategy, Deps, State, build_graph
+from agent.strategies.cprs import Cprs
+from agent.strategies.full import Full
+from agent.strategies.rag import Rag
+from app.present import run_json
+from app.runs import RunLog
+from app.settings import Settings
+from compressor import Compressor
+from documents import Document, DocumentStore, IsCancelled, Progress
+from documents.errors import Cancelled, LongdocError, QuestionError
+from documents.progress import never_cancelled, no_progress
+from policy import Reasoner
+from retrieval import Retriever
+
+if TYPE_CHECKING:
+    from agent.graph import Emit
+
+PROMPT_TOKENS = 400
+"""Room for the instructions around the context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question over documents, and how to look for its answer. ``budget`` None: the setting's
+    (for ``full``: what the reasoner's context holds)."""
+
+    text: str
+    documents: tuple[str, ...]
+    strategy: str = "cprs"
+    budget: int | None = None
+    looking_for: str = ""
+    granularity: str = "sentence"
+
+
+class Service:
+    """The library and the agent of one person's data folder. Models load on first use and stay."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = DocumentStore(settings.home)
+        self.log = RunLog(settings.home / "runs.sqlite")
+        self._stops: dict[str, threading.Event] = {}
+        self.store.on_delete.append(self.retriever.delete)
+
+    @cached_property
+    def reasoner(self) -> Reasoner:
+        """The reasoning model's client; nothing starts before the first question."""
+        return Reasoner(self.settings.reasoner)
+
+    @cached_property
+    def retriever(self) -> Retriever:
+        """The RAG baseline."""
+        return Retriever(self.settings.retrieval, self.settings.home)
+
+    @cached_property
+    def strategies(self) -> dict[str, ContextStrategy]:
+        """The strategy table."""
+        count = self.reasoner.count
+        return {
+            "cprs": Cprs(Compressor(self.settings.compressor), count),
+            "rag": Rag(self.retriever, count),
+            "full": Full(count),
+        }
+
+    def ingest(
+        self,
+        paths: Iterable[Path],
+        *,
+        password: str | None = None,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+    ) -> list[Document]:
+        """Read files into the library; the same bytes are read once."""
+        return [
+            self.store.ingest(path, password=password, progress=progress, cancelled=cancelled)
+            for path in paths
+        ]
+
+    def run(
+        self,
+        question: Question,
+        *,
+        answer: bool = True,
+        emit: Emit | None = None,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+        read_s: float = 0.0,
+    ) -> dict[str, Any]:
+        """Answer a question (or only select its context) and return the record of `run_json`.
+        Every event is in the run log before ``emit`` sees it. Raises `LongdocError`s."""
+        run = self._create(question)
+        return self._execute(run, question, answer, emit, progress, cancelled, read_s)
+
+    def start(self, question: Question) -> str:
+        """Answer in the background; watch `log.events` by the id returned."""
+        run = self._create(question)
+        stop = self._stops[run] = threading.Event()
+
+        def work() -> None:
+            try:
+                self._execute(run, question, True, None, self._note(run), stop.is_set, 0.0)
+            except LongdocError:
+                return  # the log holds it
+            finally:
+                self._stops.pop(run, None)
+
+        threading.Thread(target=work, name=f"run-{run}", daemon=True).start()
+        return run
+
+    def stop(self, run: str) -> None:
+        """Ask a run started here to stop."""
+        if (stop := self._stops.get(run)) is not None:
+            stop.set()
+
+    def compare(
+        self, question: Question, strategies: Sequence[str], **options: Any
+    ) -> dict[str, Any]:
+        """The same question by several strategies; a failed one is an object with ``error``."""
+        results: dict[str, Any] = {}
+        for name in strategies:
+            try:
+                results[name] = self.run(replace(question, strategy=name), **options)
+            except Cancelled:
+                raise
+            except LongdocError as error:
+                results[name] = {"error": error.message, "hint": error.hint}
+        return {"schema": 1, "question": question.text, "strategies": results}
+
+    def _create(self, question: Question) -> str:
+        if not question.text.strip():
+            raise QuestionError("The question is empty.", "Ask something about the documents.")
+        limit = self.reasoner.context_tokens // 2
+        if len(question.text) > limit and self.reasoner.count(question.text) > limit:
+            raise QuestionError(
+                f"The question is longer than half of the model's context ({limit} tokens).",
+                "Shorten it, and give long texts as documents.",
+            )
+        ids = list(question.documents)
+        return self.log.create(question.text, question.strategy, ids, self.settings.hash)
+
+    def _execute(
+        self,
+        run: str,
+        question: Question,
+        answer: bool,
+        emit: Emit | None,
+        progress: Progress,
+        cancelled: IsCancelled,
+        read_s: float,
+    ) -> dict[str, Any]:
+        started = time.monotonic() - read_s
+
+        def record(kind: str, data: dict[str, Any]) -> None:
+            self.log.append(run, kind, data)
+            if emit is not None:
+                emit(kind, data)
+
+        try:
+            documents = {key: self.store.get(key) for key in question.documents}
+            deps = Deps(
+                documents=documents,
+                strategies=self.strategies,
+                reasoner=lambda: self.reasoner,
+                notes=self.log,
+                emit=record,
+                progress=progress,
+                cancelled=cancelled,
+            )
+            state = self._graph_run(run, question, deps, answer)
+        except LongdocError as error:
+            kind = "stopped" if isinstance(error, Cancelled) else "failed"
+            record(kind, {"error": error.message, "hint": error.hint})
+            raise
+        timings = {"read_s": read_s, "select_s": state["select_s"]}
+        if answer:
+            timings["first_token_s"] = state["first_token_s"]
+        timings["total_s"] = time.monotonic() - started
+        head = self._head(run, question, documents)
+        result = run_json(head, state, documents, self.log)
+        result["timings"] = {key: round(value, 3) for key, value in timings.items()}
+        if answer:
+            result["model"] = self.reasoner.model
+        result["settings_hash"] = self.settings.hash
+        record("done", result)
+        return result
+
+    def _graph_run(self, run: str, question: Question, deps: Deps, answer: bool) -> State:
+        from langgraph.checkpoint.sqlite import SqliteSaver
+
+        path = self.settings.home / "checkpoints.sqlite"
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
+        try:
+            graph = build_graph(SqliteSaver(connection), answer=answer)
+            result = graph.invoke(
+                self._state(question), {"configurable": {"thread_id": run}}, context=deps
+            )
+        finally:
+            connection.close()
+        return result  # type: ignore[return-value]  # invoke is typed as a plain dict
+
+    def _state(self, question: Question) -> State:
+        return {
+            "question": self.log.put(question.text),
+            "looking_for": self.log.put(question.looking_for) if question.looking_for else "",
+            "granularity": question.granularity,
+            "strategy": question.strategy,
+            "budget": self._budget(question),
+            "documents": list(question.documents),
+        }
+
+    def _budget(self, question: Question) -> int:
+        """Never more than the reasoner can take beside prompt, question and answer."""
+        taken = PROMPT_TOKENS + self.settings.reasoner.max_answer_tokens
+        most = self.reasoner.context_tokens - taken - self.reasoner.count(question.text)
+        wanted = question.budget or (most if question.strategy == "full" else self.settings.budget)
+        return min(wanted, most)
+
+    def _head(
+        self, run: str, question: Question, documents: dict[str, Document]
+    ) -> dict[str, Any]:
+        return {
+            "run": run,
+            "question": question.text,
+            "strategy": question.strategy,
+            "budget": self._budget(question),
+            "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
+        }
+
+    def _note(self, run: str) -> Progress:
+        """Progress into the run log, at most twice a second a stage."""
+        last: dict[str, float] = {}
+
+        def note(stage: str, done: int, total: int) -> None:
+            now = time.monotonic()
+            if done >= total or now - last.get(stage, 0.0) > 0.5:
+                last[stage] = now
+                self.log.append(run, "progress", {"stage": stage, "done": done, "total": total})
+
+        return note
+

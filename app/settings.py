@@ -1,0 +1,103 @@
+"""Every setting, in one typed schema, with named profiles.
+
+Values come, first to last wins last: defaults, the profile, ``settings.toml`` in the data folder,
+``LONGDOC_*`` environment variables (``LONGDOC_REASONER__URL`` sets ``reasoner.url``), the caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from compressor.config import CompressorConfig
+from documents.errors import SettingsError
+from documents.store import default_home
+from policy.config import ReasonerConfig
+from retrieval.config import RetrievalConfig
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "fast": {"budget": 1_000, "reasoner": {"max_answer_tokens": 256}},
+    "thorough": {"budget": 6_000, "reasoner": {"max_answer_tokens": 1_024}},
+}
+"""Named bundles: default (2,000 tokens of context), fast (1,000), thorough (6,000)."""
+
+
+class Settings(BaseSettings):
+    """What can be set. Packages own their part; this composes them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LONGDOC_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(default_factory=default_home, description="the data folder")
+    strategy: str = Field("cprs", pattern="^(cprs|rag|full)$", description="how to find context")
+    budget: int = Field(2_000, ge=50, description="tokens of context for cprs and rag")
+    reasoner: ReasonerConfig = Field(default=ReasonerConfig(), description="the reasoning model")
+    compressor: CompressorConfig = Field(default=CompressorConfig(), description="the critic")
+    retrieval: RetrievalConfig = Field(default=RetrievalConfig(), description="the RAG baseline")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before what the file and the profile say."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def hash(self) -> str:
+        """Twelve hex digits that name these settings (no secrets, no folders)."""
+        shown = self.model_dump(mode="json", exclude={"home": True, "reasoner": {"api_key"}})
+        return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_settings(profile: str = "default", **overrides: Any) -> Settings:
+    """The settings in force. Raises `SettingsError` naming the setting that cannot work."""
+    if profile not in PROFILES:
+        raise SettingsError(
+            f"There is no profile {profile!r}.", f"Choose one of: {', '.join(PROFILES)}."
+        )
+    values = _merge(PROFILES[profile], _from_file(default_home() / "settings.toml"))
+    try:
+        loaded = Settings(**values)
+        if overrides:
+            loaded = Settings.model_validate(_merge(loaded.model_dump(), overrides))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"Setting {name!r} cannot be {first['input']!r}: {first['msg']}.",
+            f"Correct it in settings.toml or LONGDOC_{name.upper().replace('.', '__')}.",
+        ) from None
+    return loaded
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}.", "Mend or remove it.") from error
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged

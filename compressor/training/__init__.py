@@ -1,0 +1,1 @@
+"""How the committed critic was trained and measured."""

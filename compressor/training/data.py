@@ -1,0 +1,233 @@
+"""Windows with token labels, cut from whole documents around evidence and away from it.
+
+`Corpus` reads the question and document files; `Sampler.examples` draws the windows of one
+step. Every step draws from a generator seeded with its own number, so a resumed run sees
+what it would have seen. The held-back part is chosen by document, never by question.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from compressor.instruction import Granularity, Instruction
+from compressor.sentences import sentences
+from compressor.training.tables import TableQuestion, draw_table, made_up_questions, table_question
+
+Range = tuple[int, int]
+WIDEN = frozenset({"squad", "quoref", "covidqa", "policyqa", "2wiki"})
+PARAGRAPHS = frozenset({"obliqa", "qmsum", "musique", "cuad"})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with its evidence as character ranges, not yet widened."""
+
+    source: str
+    doc: str
+    text: str
+    answers: tuple[str, ...]
+    spans: tuple[Range, ...]
+    answer_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the critic reads (``prompt``, ``header``, ``text``) and the ranges of ``text`` to
+    keep."""
+
+    prompt: str
+    header: str
+    text: str
+    gold: tuple[Range, ...]
+
+
+@dataclass
+class Corpus:
+    """All questions by source, and the documents."""
+
+    texts: dict[str, str]
+    questions: dict[str, list[Question]] = field(default_factory=dict)
+
+
+def held_back(doc: str) -> bool:
+    """Whether a document is kept from training: one in ten, and one in five of tatqa's."""
+    number = int(hashlib.sha256(doc.encode()).hexdigest()[:8], 16)
+    return number % (5 if doc.startswith("tatqa") else 10) == 0
+
+
+def load(folder: Path) -> Corpus:
+    """Read every ``*docs.jsonl.gz`` and ``*questions.jsonl.gz`` in the folder."""
+    texts = {r["doc"]: r["text"] for p in sorted(folder.glob("*docs.jsonl.gz")) for r in _rows(p)}
+    corpus = Corpus(texts)
+    for path in sorted(folder.glob("*questions.jsonl.gz")):
+        for row in _rows(path):
+            question = Question(
+                row["source"],
+                row["doc"],
+                row["question"],
+                tuple(str(answer) for answer in row["answers"]),
+                tuple((int(a), int(b)) for a, b in row["spans"]),
+                row.get("answer_from", ""),
+            )
+            corpus.questions.setdefault(question.source, []).append(question)
+    return corpus
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def title_of(doc: str) -> str:
+    """A document name as a person would have it: the readable part of the id, or nothing."""
+    source, _, rest = doc.partition(":")
+    if source == "squad":
+        return rest.replace("_", " ")
+    if source == "quoref":
+        return rest.split("/")[1] if rest.count("/") > 1 else ""
+    if source == "cuad":
+        return rest.rsplit("_", 1)[-1]
+    return rest.split("/")[1] if source == "policyqa" and rest.count("/") > 1 else ""
+
+
+def widened(question: Question, text: str) -> list[Range]:
+    """Evidence as it is to be kept: whole sentences where the label is an answer alone."""
+    if question.source == "tatqa":
+        return _answer_sentences(question, text)
+    if question.source not in WIDEN:
+        return _merged(list(question.spans))
+    kept = []
+    for start, end in question.spans:
+        left, right = max(0, start - 1000), min(len(text), end + 1000)
+        kept += [s for s in sentences(text, left, right, lines_end=True) if _touch(s, (start, end))]
+    return _merged(kept)
+
+
+def _answer_sentences(question: Question, text: str) -> list[Range]:
+    """The sentences of a labelled paragraph that hold an answer; all of it if none does."""
+    whole = [s for a, b in question.spans for s in sentences(text, a, b, lines_end=True)]
+    holding = [(a, b) for a, b in whole if any(x and x in text[a:b] for x in question.answers)]
+    return _merged(holding or whole)
+
+
+def _merged(ranges: list[Range]) -> list[Range]:
+    merged: list[Range] = []
+    for start, end in sorted(ranges):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        elif end > start:
+            merged.append((start, end))
+    return merged
+
+
+def _touch(a: Range, b: Range) -> bool:
+    return a[0] < b[1] and b[0] < a[1]
+
+
+def cut_window(text: str, around: int, size: int, rng: random.Random) -> Range:
+    """About ``size`` characters that hold ``around``, at sentence ends where there are any."""
+    start = max(0, around - rng.randint(0, size))
+    end = min(len(text), start + size)
+    start = max(0, min(start, end - size))
+    whole = [s for s in sentences(text, start, end, lines_end=True) if s[1] - s[0] < size]
+    if start > 0 and len(whole) > 2 and whole[1][0] <= around:
+        start = whole[1][0]
+    if end < len(text) and len(whole) > 2 and whole[-2][1] > around:
+        end = whole[-2][1]
+    return start, end
+
+
+class Sampler:
+    """Draws labelled windows. ``share`` maps sources to how often each is drawn."""
+
+    def __init__(self, corpus: Corpus, share: dict[str, float], positive_share: float) -> None:
+        self.corpus = corpus
+        self.positive_share = positive_share
+        self.questions = {
+            source: [q for q in rows if not held_back(q.doc) and q.doc in corpus.texts]
+            for source, rows in corpus.questions.items()
+        }
+        self.tables = [
+            t for q in self.questions.get("tatqa", []) if (t := table_question(q, corpus.texts[q.doc]))
+        ]
+        self.questions["tatqa"] = [
+            q for q in self.questions.get("tatqa", []) if q.answer_from == "text"
+        ]
+        self.made_up: list[TableQuestion] = made_up_questions(self.tables)
+        have = {s for s, rows in self.questions.items() if rows}
+        have |= {"table_rows"} if self.made_up else set()
+        self.share = {s: w for s, w in share.items() if s in have}
+        if not self.share:
+            raise ValueError("no questions outside the held-back documents")
+
+    def examples(self, rng: random.Random, size: int, count: int) -> list[Example]:
+        """``count`` windows of about ``size`` characters."""
+        sources = list(self.share)
+        drawn = rng.choices(sources, [self.share[s] for s in sources], k=count)
+        return [self._one(source, size, rng) for source in drawn]
+
+    def _one(self, source: str, size: int, rng: random.Random) -> Example:
+        if source == "table_rows" or (source == "tatqa" and self.tables and rng.random() < 0.75):
+            asked = rng.choice(self.made_up if source == "table_rows" else self.tables)
+            return Example(*draw_table(asked, self.tables, size, self.positive_share, rng))
+        question = rng.choice(self.questions[source])
+        text = self.corpus.texts[question.doc]
+        gold = widened(question, text)
+        granularity: Granularity = "paragraph" if source in PARAGRAPHS else "sentence"
+        if source == "squad" and len(question.answers[0]) > 2 and rng.random() < 0.08:
+            granularity, gold = "word", _answers_in(text, question, gold)
+        positive = bool(gold) and rng.random() < self.positive_share
+        window = (
+            cut_window(text, rng.randrange(*rng.choice(gold)), size, rng)
+            if positive
+            else self._negative(question, text, gold, size, rng)
+        )
+        kept = tuple(
+            (max(a, window[0]) - window[0], min(b, window[1]) - window[0])
+            for a, b in gold
+            if _touch((a, b), window)
+        )
+        title = title_of(question.doc) if rng.random() < 0.7 else ""
+        prompt = Instruction(granularity).prompt(question.text)
+        return Example(prompt, title, text[window[0] : window[1]], kept)
+
+    def _negative(
+        self, question: Question, text: str, gold: list[Range], size: int, rng: random.Random
+    ) -> Range:
+        """Of a few windows of the same document without evidence, most often the one that
+        shares most words with the question."""
+        found = []
+        short = [a for a in question.answers if 3 < len(a) < 40]
+        for _ in range(rng.choice((1, 4, 8))):
+            window = cut_window(text, rng.randrange(max(1, len(text))), size, rng)
+            piece = text[window[0] : window[1]]
+            if any(_touch(window, g) for g in gold) or any(a in piece for a in short):
+                continue
+            found.append(window)
+        if not found:
+            around = rng.randrange(*rng.choice(gold)) if gold else 0
+            return cut_window(text, around, size, rng)
+        asked = set(re.findall(r"\w{4,}", question.text.lower()))
+        words = [set(re.findall(r"\w{4,}", text[a:b].lower())) for a, b in found]
+        best = max(range(len(found)), key=lambda i: len(asked & words[i]))
+        return found[best]
+
+
+def _answers_in(text: str, question: Question, gold: list[Range]) -> list[Range]:
+    places = []
+    for start, end in gold:
+        for answer in question.answers:
+            if (at := text.find(answer, start, end)) >= 0 and answer:
+                places.append((at, at + len(answer)))
+                break
+    return _merged(places) or gold
