@@ -85,7 +85,7 @@ class Stream:
             base_url=self._target.url,
             api_key=self._target.api_key,
             timeout=timeout,
-            max_retries=0 if self._target.embedded else config.retries,
+            max_retries=0 if self._target.embedded else self._config.retries,
             http_client=network,
         )
 
