@@ -7,8 +7,10 @@ own characters.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from agent.context import column_heads
 from agent.values import Citation
@@ -25,9 +27,10 @@ _DATE = re.compile(rf"{_MONTH}\s+\d{{1,2}},?\s+\d{{4}}|\d{{1,2}}\s+{_MONTH}\s+\d
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w&'’.-]*[A-Za-z](?:\s+[A-Z][\w&'’.-]*[A-Za-z])*")
 _TITLE_PAGE = 2_000
 _PLAIN = frozenset(
-    "The A An In On Of For This That These Those It Its As At By To From And Or Total Net No Yes "
-    "Therefore According Based Document Section Page Table Note Notes Company Q1 Q2 Q3 Q4".split()
+    "the a an in on of for this that these those it its as at by to from and or total net no yes "
+    "therefore according based document section page table note notes company".split()
 )
+"""Words that are capitalised for where they stand, not for what they name."""
 
 
 def cite(
@@ -73,7 +76,7 @@ def best_quote(claim: str, document: Document, span: Span) -> Span:
         text = document.slice(part)
         have = figures(text) | {_fold(d) for d in _DATE.findall(text)}
         shared = words & _words(text)
-        return 3.0 * len(wanted & have) + len(shared) / (1 + 0.02 * len(text) ** 0.5)
+        return 3.0 * len(wanted & have) + len(shared) / (1 + 0.02 * math.sqrt(len(text)))
 
     best = max(parts, key=worth)
     missing = wanted - figures(document.slice(best))
@@ -118,7 +121,7 @@ def names(claim: str) -> list[str]:
     """Capitalised names inside a sentence, without the words that open it or mean nothing."""
     found = []
     for match in _NAME.finditer(claim):
-        words = [w for w in match[0].split() if w.rstrip(".'s’") not in _PLAIN]
+        words = [w for w in match[0].split() if w.strip(".'’").casefold() not in _PLAIN]
         if words:
             found.append(re.sub(r"['’]s?$", "", " ".join(words)))
     return found
@@ -134,7 +137,7 @@ def _parts(document: Document, span: Span) -> list[Span]:
             text = document.text[start:end]
             cuts += [start + m.end() for m in _SENTENCE.finditer(text) if "\n" not in m[0]]
         cuts.append(end)
-        for left, right in zip(cuts, cuts[1:], strict=False):
+        for left, right in pairwise(cuts):
             stripped = document.text[left:right].strip()
             if stripped:
                 offset = left + document.text[left:right].index(stripped)
@@ -168,4 +171,4 @@ def _fold(text: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    return {w for w in re.findall(r"[^\W\d_]{3,}|[一-鿿]", text.casefold())}
+    return set(re.findall(r"[^\W\d_]{3,}|[一-鿿]", text.casefold()))

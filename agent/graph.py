@@ -130,9 +130,7 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     evidence = evidence_of(state)
     if not evidence:
         return {"answer": "", "reasoning": "", "usage": (0, 0), "first_token_s": 0.0}
-    messages = answer_messages(
-        deps.notes.get(state["question"]), render(evidence, deps.documents)
-    )
+    messages = answer_messages(deps.notes.get(state["question"]), render(evidence, deps.documents))
     parts: dict[str, list[str]] = {"reasoning": [], "answer": []}
     usage = PolicyUsage()
     for piece in deps.reasoner().stream(messages, cancelled=deps.cancelled):
@@ -156,7 +154,9 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     evidence = evidence_of(state)
     citations, unknown = cite(text, evidence, deps.documents)
     update: State = {
-        "citations": [(c.n, c.span.document, c.span.start, c.span.end, c.verified) for c in citations],
+        "citations": [
+            (c.n, c.span.document, c.span.start, c.span.end, c.verified) for c in citations
+        ],
         "unknown": list(unknown),
         "verdict": _verdict(text, citations),
     }

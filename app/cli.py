@@ -29,6 +29,8 @@ app = typer.Typer(
 )
 models = typer.Typer(help="The models longdoc can use: list, fetch, locate.", no_args_is_help=True)
 app.add_typer(models, name="models")
+library = typer.Typer(help="The documents read so far.", invoke_without_command=True)
+app.add_typer(library, name="library")
 
 Inputs = Annotated[
     list[str],
@@ -52,6 +54,7 @@ Questions = Annotated[
 @app.command(epilog=EXIT_CODES)
 def ask(
     inputs: Inputs,
+    *,
     strategy: Strategy = "",
     budget: Budget = 0,
     profile: Profile = "default",
@@ -69,6 +72,7 @@ def ask(
 @app.command(epilog=EXIT_CODES)
 def select(
     inputs: Inputs,
+    *,
     strategy: Strategy = "",
     budget: Budget = 0,
     profile: Profile = "default",
@@ -86,6 +90,7 @@ def select(
 @app.command(epilog=EXIT_CODES)
 def compare(
     inputs: Inputs,
+    *,
     strategies: Annotated[str, typer.Option(help="which, separated by commas")] = "cprs,rag,full",
     budget: Budget = 0,
     profile: Profile = "default",
@@ -108,20 +113,28 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Read files into the library. The same bytes are read once; a killed read goes on."""
-    from app import library
-
-    library.ingest(paths, collection, password, as_json)
-
-
-@app.command(epilog=EXIT_CODES)
-def library(
-    delete: Annotated[str, typer.Option(help="delete this document (id or its beginning)")] = "",
-    as_json: AsJson = False,
-) -> None:
-    """List the documents read so far, or delete one with all that was made from it."""
     from app import library as room
 
-    room.show(delete, as_json)
+    room.ingest(paths, collection, password, as_json)
+
+
+@library.callback()
+def library_list(context: typer.Context, as_json: AsJson = False) -> None:
+    """The documents read so far; ``library delete`` removes one with all made from it."""
+    if context.invoked_subcommand is None:
+        from app import library as room
+
+        room.show(as_json)
+
+
+@library.command("delete", epilog=EXIT_CODES)
+def library_delete(
+    documents: Annotated[list[str], typer.Argument(metavar="DOCUMENT...")],
+) -> None:
+    """Delete documents (by id or its beginning) with all that was made from them."""
+    from app import library as room
+
+    room.delete(documents)
 
 
 @models.command("list")

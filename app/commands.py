@@ -5,23 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.service import Question, Service
+from app.service import Question, Service, Watch
 from app.settings import load_settings
+from app.stopping import stoppable
 from app.terminal import Bars, write, write_json
-from documents import DocumentStore, IsCancelled, default_home
 from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
 
 STRATEGIES = ("cprs", "rag", "full")
+Show = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +44,18 @@ class Row:
     collection: str = ""
 
 
+One = Callable[[Service, Row, Watch], dict[str, Any]]
+
+
 def ask(inputs: Sequence[str], options: Options, *, answer: bool = True) -> None:
     """Answer one question or a file of them; with ``answer`` off, only select context."""
     strategy = _strategy(options)
 
-    def one(service: Service, row: Row, cancelled: IsCancelled, bars: Bars) -> dict[str, Any]:
-        question, read_s = _prepare(service, row, options, strategy, cancelled, bars)
-        live = answer and not options.as_json and options.questions is None
-        return service.run(
-            question,
-            answer=answer,
-            emit=_Live(bars) if live else None,
-            progress=bars,
-            cancelled=cancelled,
-            read_s=read_s,
-        )
+    def one(service: Service, row: Row, watch: Watch) -> dict[str, Any]:
+        question, read_s = _prepare(service, row, options, strategy, watch)
+        return service.run(question, answer=answer, watch=watch, read_s=read_s)
 
-    _each(inputs, options, one, _print_answer if answer else _print_context)
+    _each(inputs, options, one, _print_answer if answer else _print_context, live=answer)
 
 
 def compare(inputs: Sequence[str], strategies: tuple[str, ...], options: Options) -> None:
@@ -70,30 +63,32 @@ def compare(inputs: Sequence[str], strategies: tuple[str, ...], options: Options
     for name in strategies:
         _known(name)
 
-    def one(service: Service, row: Row, cancelled: IsCancelled, bars: Bars) -> dict[str, Any]:
-        question, read_s = _prepare(service, row, options, "cprs", cancelled, bars)
-        return service.compare(
-            question, strategies, progress=bars, cancelled=cancelled, read_s=read_s
-        )
+    def one(service: Service, row: Row, watch: Watch) -> dict[str, Any]:
+        question, read_s = _prepare(service, row, options, "cprs", watch)
+        return service.compare(question, strategies, watch=watch, read_s=read_s)
 
     _each(inputs, options, one, _print_comparison)
 
 
-def _each(inputs: Sequence[str], options: Options, one: Any, show: Any) -> None:
+def _each(
+    inputs: Sequence[str], options: Options, one: One, show: Show, *, live: bool = False
+) -> None:
     rows = _rows(inputs, options)
     service = Service(load_settings(options.profile))
     failed: LongdocError | None = None
-    with _stoppable() as cancelled, Bars() as bars:
+    quiet = options.as_json or options.questions is not None
+    with stoppable() as cancelled, Bars() as bars:
+        watch = Watch(_Live(bars) if live and not quiet else None, bars, cancelled)
         for row in rows:
             try:
-                result = one(service, row, cancelled, bars)
+                result = one(service, row, watch)
             except LongdocError as error:
                 if options.questions is None or isinstance(error, Cancelled):
                     raise
                 failed = error
                 result = {"schema": 1, "question": row.question} | _error(error)
             bars.hide()
-            if options.as_json or options.questions is not None:
+            if quiet:
                 write_json(result)
             else:
                 show(result)
@@ -146,12 +141,7 @@ def read_questions(path: Path) -> Iterator[Row]:
 
 
 def _prepare(
-    service: Service,
-    row: Row,
-    options: Options,
-    strategy: str,
-    cancelled: IsCancelled,
-    bars: Bars,
+    service: Service, row: Row, options: Options, strategy: str, watch: Watch
 ) -> tuple[Question, float]:
     if not row.question.strip():
         raise QuestionError("The question is empty.", "Ask something about the documents.")
@@ -159,8 +149,7 @@ def _prepare(
     read = service.ingest(
         [Path(p) for p in row.paths],
         password=options.password or None,
-        progress=bars,
-        cancelled=cancelled,
+        watch=watch,
     )
     ids = [document.id for document in read]
     if row.document:
@@ -169,9 +158,7 @@ def _prepare(
         ids += service.store.collection(row.collection)
     if not ids:
         raise QuestionError("The row names no document.", "Add a path, document or collection.")
-    question = Question(
-        row.question, tuple(dict.fromkeys(ids)), strategy, options.budget or None
-    )
+    question = Question(row.question, tuple(dict.fromkeys(ids)), strategy, options.budget or None)
     return question, time.monotonic() - started
 
 
@@ -185,17 +172,6 @@ def _known(name: str) -> str:
             f"There is no strategy {name!r}.", f"Choose one of: {', '.join(STRATEGIES)}."
         )
     return name
-
-
-@contextmanager
-def _stoppable() -> Iterator[IsCancelled]:
-    """Ctrl-C asks the work to stop; it does within a second."""
-    stop = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda _signal, _frame: stop.set())
-    try:
-        yield stop.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class _Live:
@@ -214,7 +190,7 @@ class _Live:
 
 
 def _print_answer(result: dict[str, Any]) -> None:
-    write("" if result["answer"] else "")
+    write("")
     if result["verdict"] != "answered":
         write(f"Verdict: {result['verdict'].replace('_', ' ')}")
     for citation in result["citations"]:
@@ -259,8 +235,3 @@ def summary_line(result: dict[str, Any]) -> str:
     if context["left_out"]:
         parts.append(f"left out: {context['left_out']}")
     return " · ".join(parts)
-
-
-def open_store() -> DocumentStore:
-    """The library of the default data folder."""
-    return DocumentStore(default_home())

@@ -45,10 +45,29 @@ def m001_runs(db: sqlite3.Connection) -> None:
         "CREATE TABLE events (run TEXT REFERENCES runs ON DELETE CASCADE, seq INTEGER, at REAL,"
         " kind TEXT, data TEXT, PRIMARY KEY (run, seq)) WITHOUT ROWID"
     )
-    db.execute("CREATE TABLE notes (key TEXT PRIMARY KEY, text TEXT)")
+    db.execute(
+        "CREATE TABLE notes (run TEXT REFERENCES runs ON DELETE CASCADE, key TEXT, text TEXT,"
+        " PRIMARY KEY (run, key)) WITHOUT ROWID"
+    )
 
 
 MIGRATIONS: tuple[Migration, ...] = (m001_runs,)
+
+
+@dataclass(frozen=True, slots=True)
+class RunNotes:
+    """One run's `agent.Notes`."""
+
+    log: RunLog
+    run: str
+
+    def put(self, text: str) -> str:
+        """Keep a text; its key."""
+        return self.log.put(self.run, text)
+
+    def get(self, key: str) -> str:
+        """The text kept under a key."""
+        return self.log.get(self.run, key)
 
 
 class RunLog:
@@ -103,20 +122,35 @@ class RunLog:
             row = db.execute("SELECT status FROM runs WHERE id = ?", (run,)).fetchone()
         return None if row is None else str(row[0])
 
-    def put(self, text: str) -> str:
-        """Keep a text; its key (`agent.Notes`)."""
+    def notes(self, run: str) -> RunNotes:
+        """Where a run keeps the texts that its graph's state names."""
+        return RunNotes(self, run)
+
+    def put(self, run: str, text: str) -> str:
+        """Keep a text of a run; its key."""
         key = hashlib.sha256(text.encode()).hexdigest()
         with self._db() as db:
-            db.execute("INSERT OR IGNORE INTO notes VALUES (?, ?)", (key, text))
+            db.execute("INSERT OR IGNORE INTO notes VALUES (?, ?, ?)", (run, key, text))
         return key
 
-    def get(self, key: str) -> str:
-        """The text kept under a key (`agent.Notes`)."""
+    def get(self, run: str, key: str) -> str:
+        """The run's text kept under a key."""
         with self._db() as db:
-            row = db.execute("SELECT text FROM notes WHERE key = ?", (key,)).fetchone()
+            row = db.execute(
+                "SELECT text FROM notes WHERE run = ? AND key = ?", (run, key)
+            ).fetchone()
         if row is None:
-            raise StorageError(f"The run log has no text {key[:12]}.", "Ask the question again.")
+            raise StorageError(f"Run {run} has no text {key[:12]}.", "Ask the question again.")
         return str(row[0])
+
+    def forget(self, document: str) -> None:
+        """Delete every run over a document: its answers quote it."""
+        with self._db() as db:
+            db.execute(
+                "DELETE FROM runs WHERE EXISTS"
+                " (SELECT 1 FROM json_each(runs.documents) WHERE value = ?)",
+                (document,),
+            )
 
     def _migrate(self) -> None:
         with self._db() as db:
@@ -134,6 +168,8 @@ class RunLog:
             db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA secure_delete = ON")
             self._local.db = db
         try:
             with db:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import ContextStrategy, Deps, State, build_graph
+from agent import ContextStrategy, Deps, Notes, State, build_graph
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
@@ -26,6 +26,8 @@ from policy import Reasoner
 from retrieval import Retriever
 
 if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+
     from agent.graph import Emit
 
 PROMPT_TOKENS = 400
@@ -43,6 +45,18 @@ class Question:
     budget: int | None = None
     looking_for: str = ""
     granularity: str = "sentence"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who looks on while work is done: hears the events and the progress, and may stop it."""
+
+    emit: Emit | None = None
+    progress: Progress = no_progress
+    cancelled: IsCancelled = never_cancelled
+
+
+UNWATCHED = Watch()
 
 
 class Service:
@@ -80,29 +94,35 @@ class Service:
         paths: Iterable[Path],
         *,
         password: str | None = None,
-        progress: Progress = no_progress,
-        cancelled: IsCancelled = never_cancelled,
+        watch: Watch = UNWATCHED,
     ) -> list[Document]:
         """Read files into the library; the same bytes are read once."""
         return [
-            self.store.ingest(path, password=password, progress=progress, cancelled=cancelled)
+            self.store.ingest(
+                path, password=password, progress=watch.progress, cancelled=watch.cancelled
+            )
             for path in paths
         ]
+
+    def delete(self, identity: str) -> None:
+        """Delete a document with all that was made from it: vectors, images, and the runs over
+        it, whose answers quote it."""
+        document = self.store.info(identity).id
+        self.log.forget(document)
+        self.store.delete(document)
 
     def run(
         self,
         question: Question,
         *,
         answer: bool = True,
-        emit: Emit | None = None,
-        progress: Progress = no_progress,
-        cancelled: IsCancelled = never_cancelled,
+        watch: Watch = UNWATCHED,
         read_s: float = 0.0,
     ) -> dict[str, Any]:
         """Answer a question (or only select its context) and return the record of `run_json`.
-        Every event is in the run log before ``emit`` sees it. Raises `LongdocError`s."""
+        Every event is in the run log before anybody hears it. Raises `LongdocError`s."""
         run = self._create(question)
-        return self._execute(run, question, answer, emit, progress, cancelled, read_s)
+        return self._execute(run, question, answer, watch, read_s)
 
     def start(self, question: Question) -> str:
         """Answer in the background; watch `log.events` by the id returned."""
@@ -111,7 +131,7 @@ class Service:
 
         def work() -> None:
             try:
-                self._execute(run, question, True, None, self._note(run), stop.is_set, 0.0)
+                self._execute(run, question, True, Watch(None, self._note(run), stop.is_set), 0.0)
             except LongdocError:
                 return  # the log holds it
             finally:
@@ -152,21 +172,14 @@ class Service:
         return self.log.create(question.text, question.strategy, ids, self.settings.hash)
 
     def _execute(
-        self,
-        run: str,
-        question: Question,
-        answer: bool,
-        emit: Emit | None,
-        progress: Progress,
-        cancelled: IsCancelled,
-        read_s: float,
+        self, run: str, question: Question, answer: bool, watch: Watch, read_s: float
     ) -> dict[str, Any]:
         started = time.monotonic() - read_s
 
         def record(kind: str, data: dict[str, Any]) -> None:
             self.log.append(run, kind, data)
-            if emit is not None:
-                emit(kind, data)
+            if watch.emit is not None:
+                watch.emit(kind, data)
 
         try:
             documents = {key: self.store.get(key) for key in question.documents}
@@ -174,10 +187,10 @@ class Service:
                 documents=documents,
                 strategies=self.strategies,
                 reasoner=lambda: self.reasoner,
-                notes=self.log,
+                notes=self.log.notes(run),
                 emit=record,
-                progress=progress,
-                cancelled=cancelled,
+                progress=watch.progress,
+                cancelled=watch.cancelled,
             )
             state = self._graph_run(run, question, deps, answer)
         except LongdocError as error:
@@ -189,7 +202,7 @@ class Service:
             timings["first_token_s"] = state["first_token_s"]
         timings["total_s"] = time.monotonic() - started
         head = self._head(run, question, documents)
-        result = run_json(head, state, documents, self.log)
+        result = run_json(head, state, documents, self.log.notes(run))
         result["timings"] = {key: round(value, 3) for key, value in timings.items()}
         if answer:
             result["model"] = self.reasoner.model
@@ -204,17 +217,17 @@ class Service:
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
         try:
             graph = build_graph(SqliteSaver(connection), answer=answer)
-            result = graph.invoke(
-                self._state(question), {"configurable": {"thread_id": run}}, context=deps
-            )
+            state = self._state(question, self.log.notes(run))
+            config: RunnableConfig = {"configurable": {"thread_id": run}}
+            result = graph.invoke(state, config, context=deps)
         finally:
             connection.close()
         return result  # type: ignore[return-value]  # invoke is typed as a plain dict
 
-    def _state(self, question: Question) -> State:
+    def _state(self, question: Question, notes: Notes) -> State:
         return {
-            "question": self.log.put(question.text),
-            "looking_for": self.log.put(question.looking_for) if question.looking_for else "",
+            "question": notes.put(question.text),
+            "looking_for": notes.put(question.looking_for) if question.looking_for else "",
             "granularity": question.granularity,
             "strategy": question.strategy,
             "budget": self._budget(question),
@@ -228,9 +241,7 @@ class Service:
         wanted = question.budget or (most if question.strategy == "full" else self.settings.budget)
         return min(wanted, most)
 
-    def _head(
-        self, run: str, question: Question, documents: dict[str, Document]
-    ) -> dict[str, Any]:
+    def _head(self, run: str, question: Question, documents: dict[str, Document]) -> dict[str, Any]:
         return {
             "run": run,
             "question": question.text,
@@ -250,4 +261,3 @@ class Service:
                 self.log.append(run, "progress", {"stage": stage, "done": done, "total": total})
 
         return note
-

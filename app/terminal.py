@@ -9,7 +9,16 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 SLOW_S = 1.0
 """Work is shown once it takes longer than this."""
@@ -31,12 +40,13 @@ class Bars:
 
     Calling it is a `documents.Progress`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, bytes_: bool = False) -> None:
+        count: ProgressColumn = DownloadColumn() if bytes_ else MofNCompleteColumn()
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed}/{task.total}"),
+            count,
             TimeRemainingColumn(),
             console=self._console,
             transient=True,

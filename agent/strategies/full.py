@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.context import as_context, fill
 from agent.values import Context, Count, Request
-from documents import Document, Evidence, IsCancelled, Progress
+from documents import Document, Evidence, IsCancelled, Progress, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Full:
         progress: Progress,
         cancelled: IsCancelled,
     ) -> Context:
+        check(cancelled)
         pieces = [piece for document in documents for piece in whole(document)]
         ends_first = sorted(range(len(pieces)), key=lambda i: min(i, len(pieces) - 1 - i))
         by_id = {document.id: document for document in documents}
