@@ -32,6 +32,17 @@ class Event:
     data: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A question as it was asked. ``status``: running, done, failed, stopped."""
+
+    id: str
+    question: str
+    strategy: str
+    documents: tuple[str, ...]
+    status: str
+
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -116,11 +127,21 @@ class RunLog:
         for seq, at, kind, data in rows:
             yield Event(run, seq, at, kind, json.loads(data))
 
+    def find(self, run: str) -> Run | None:
+        """The run of this id; None if there is no such run, or no longer."""
+        with self._db() as db:
+            row = db.execute(
+                "SELECT id, question, strategy, documents, status FROM runs WHERE id = ?", (run,)
+            ).fetchone()
+        if row is None:
+            return None
+        key, question, strategy, documents, status = row
+        return Run(key, question, strategy, tuple(json.loads(documents)), status)
+
     def status(self, run: str) -> str | None:
         """running, done, failed, stopped; None if there is no such run."""
-        with self._db() as db:
-            row = db.execute("SELECT status FROM runs WHERE id = ?", (run,)).fetchone()
-        return None if row is None else str(row[0])
+        found = self.find(run)
+        return found.status if found else None
 
     def notes(self, run: str) -> RunNotes:
         """Where a run keeps the texts that its graph's state names."""

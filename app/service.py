@@ -124,21 +124,29 @@ class Service:
         run = self._create(question)
         return self._execute(run, question, answer, watch, read_s)
 
-    def start(self, question: Question) -> str:
-        """Answer in the background; watch `log.events` by the id returned."""
-        run = self._create(question)
-        stop = self._stops[run] = threading.Event()
+    def start(self, questions: Sequence[Question]) -> list[str]:
+        """Answer in the background, one after the other, so that none slows another down; watch
+        `log.events` by the ids returned. Raises `QuestionError` before anything starts."""
+        runs = [(self._create(question), question) for question in questions]
+        for run, _ in runs:
+            self._stops[run] = threading.Event()
 
         def work() -> None:
-            try:
-                self._execute(run, question, True, Watch(None, self._note(run), stop.is_set), 0.0)
-            except LongdocError:
-                return  # the log holds it
-            finally:
-                self._stops.pop(run, None)
+            for run, question in runs:
+                watch = Watch(None, self._note(run), self._stops[run].is_set)
+                try:
+                    self._execute(run, question, True, watch, 0.0)
+                except LongdocError:
+                    continue  # the log holds it
+                finally:
+                    self._stops.pop(run, None)
 
-        threading.Thread(target=work, name=f"run-{run}", daemon=True).start()
-        return run
+        threading.Thread(target=work, name=f"runs-{runs[0][0]}", daemon=True).start()
+        return [run for run, _ in runs]
+
+    def works_on(self, run: str) -> bool:
+        """Whether this process still has the run to do, or is at it."""
+        return run in self._stops
 
     def stop(self, run: str) -> None:
         """Ask a run started here to stop."""
