@@ -46,9 +46,7 @@ class Span:
 
     def overlaps(self, other: Span) -> bool:
         """Whether the two share a character."""
-        return (
-            self.document == other.document and self.start < other.end and other.start < self.end
-        )
+        return self.document == other.document and self.start < other.end and other.start < self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +83,8 @@ class Words:
     ``starts``, ``ends``: int32 [n] character offsets; ``pages``: int32 [n]; ``boxes``: float32
     [n, 4] as x0, y0, x1, y1; ``lines``: int32 [n], a number that is the same for words that
     stand on one printed line. A word hyphenated over a line end is two entries whose ranges
-    touch: the text holds the joined word, the map holds both places. The hyphen is in the
-    text only if it stands there in print."""
+    touch, on two lines. Its printed hyphen stays in the text ("informa-tion"): the text is
+    what is printed. Only a soft hyphen (U+00AD), which no reader sees, is left out."""
 
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]

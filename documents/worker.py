@@ -122,6 +122,8 @@ class _Process:
             kind, body = message[:1], message[1:]
             if kind == b"E":
                 raise _error(body)
+            if kind == b"M":
+                raise self._too_costly(name, where, "took too much memory")
             if kind == b"D":
                 return
             self.done += 1

@@ -2,7 +2,7 @@
 
 ``python -m documents.worker_child FD`` takes a pickled ``(job, args, memory, stall)`` from the
 program that started it on standard input. Each answer is one message: ``I`` and an item, ``E``
-and an error as JSON, or ``D`` at the end.
+and an error as JSON, ``M`` if memory ran out, or ``D`` at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import cast
 
-from documents.errors import LongdocError, TooCostlyError
+from documents.errors import LongdocError
 
 _Request = tuple[Callable[..., Iterator[bytes]], tuple[object, ...], int, float]
 
@@ -38,7 +38,7 @@ def main(descriptor: int) -> None:
     except LongdocError as error:
         _report(answers, error)
     except MemoryError:
-        _report(answers, TooCostlyError("Reading the file took too much memory.", "Split it."))
+        answers.send_bytes(b"M")
     except BrokenPipeError:
         os._exit(1)  # nobody listens any more
 

@@ -36,7 +36,7 @@ def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> 
     numbers = _numbered(layouts, keys)
     for page, found in enumerate(keys):
         for index, key in found.items():
-            if (page, index) in numbers or _repeats(key, page, where[key], len(layouts)):
+            if (page, index) in numbers or _repeats(page, where[key], len(layouts)):
                 blocks[page][index] = replace(
                     blocks[page][index], kind="furniture", level=0, header=()
                 )
@@ -57,7 +57,7 @@ def _drop_headers(blocks: list[Block]) -> None:
                 blocks[index] = replace(block, header=kept)
 
 
-def _repeats(key: _Key, page: int, pages: list[int], total: int) -> bool:
+def _repeats(page: int, pages: list[int], total: int) -> bool:
     """Whether the same text at the same edge stands on enough pages nearby."""
     nearby = sum(1 for other in pages if abs(other - page) <= _NEAR and other != page)
     return nearby >= 2 or (nearby == 1 and (total <= 4 or len(pages) >= 0.5 * total))

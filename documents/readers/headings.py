@@ -29,10 +29,10 @@ def settle_headings(layouts: Sequence[PageLayout], blocks: list[list[Block]]) ->
             size = layout.font_sizes[index]
             text = layout.text[block.start : block.end]
             if block.kind == "paragraph" and body and _is_large(text, size, body):
-                own[index] = block = replace(block, kind="heading")
+                own[index] = replace(block, kind="heading")
             elif block.kind == "heading" and body and size < 0.85 * body:
-                own[index] = block = replace(block, kind="paragraph")
-            if block.kind == "heading":
+                own[index] = replace(block, kind="paragraph")
+            if own[index].kind == "heading":
                 headings.append((page, index, (-_step(size, body), _rank(text))))
     order = {key: level for level, key in enumerate(sorted({key for *_, key in headings}), 1)}
     for page, index, key in headings:

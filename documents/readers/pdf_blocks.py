@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from documents.document import BlockKind
 from documents.readers.pdf_order import Row, regions, rows, usual_gap
@@ -17,6 +18,7 @@ _CAPTION = re.compile(
     r"(?:Figure|Fig\.|Table|Exhibit|Chart|Listing|Algorithm)\s+\d+[\w.]*[:.]\s*\S"
 )
 _HEAD_NUMBER = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*\.?|[A-Z]\.|Item\s+\d+[A-Z]?\.|Note\s+\d+)\s")
+_BULLETS = "•●○◦▪■□‣∙·»►➢✓❑"
 _END = (".", ":", ";", "!", "?", ".”", '."', ".)")
 
 
@@ -126,7 +128,7 @@ def _text_blocks(column: list[Row], texts: list[str], look: Look) -> list[Draft]
         return []
     group = [column[0]]
     found: list[Draft] = []
-    for above, row in zip(column, column[1:], strict=False):
+    for above, row in pairwise(column):
         if _breaks(above, row, group, look, texts):
             found.append(_text_block(group, texts, look))
             group = []
@@ -144,25 +146,37 @@ def _words(row: Row) -> list[int]:
 def _breaks(above: Row, row: Row, group: list[Row], look: Look, texts: list[str]) -> bool:
     """Whether a new block starts with ``row``."""
     size = max(above.size, row.size)
-    if _aside(row, texts) and above.x1 - above.x0 < 0.8 * (look.right - look.left):
-        return True
-    if row.y0 - above.y1 > (look.gap + 0.35) * size or above.y0 > row.y1:
-        return True
-    if abs(above.size - row.size) > 0.08 * size or above.bold != row.bold:
-        return True
+    return (
+        (_aside(row, texts) and above.x1 - above.x0 < 0.8 * (look.right - look.left))
+        or row.y0 - above.y1 > (look.gap + 0.35) * size
+        or above.y0 > row.y1
+        or abs(above.size - row.size) > 0.08 * size
+        or above.bold != row.bold
+        or _begins_item(above, row, group, texts)
+        or _begins_paragraph(above, row, group, look, texts)
+    )
+
+
+def _begins_item(above: Row, row: Row, group: list[Row], texts: list[str]) -> bool:
+    """Whether ``row`` opens with a list's marker where a list item can start."""
     first, last = texts[row.pieces[0].words[0]], texts[above.pieces[-1].words[-1]]
-    if MARKER.fullmatch(first) and (len(row.pieces) > 1 or len(row.pieces[0].words) > 1):
-        listed = MARKER.fullmatch(texts[group[0].pieces[0].words[0]])
-        if listed or last.endswith(_END) or first[0] in "•●○◦▪■□‣∙·»►➢✓❑":
-            return True
+    if not MARKER.fullmatch(first) or (len(row.pieces) == 1 and len(row.pieces[0].words) == 1):
+        return False
+    listed = MARKER.fullmatch(texts[group[0].pieces[0].words[0]])
+    return listed is not None or last.endswith(_END) or first[0] in _BULLETS
+
+
+def _begins_paragraph(above: Row, row: Row, group: list[Row], look: Look, texts: list[str]) -> bool:
+    """Whether the line above ends a paragraph by being short, or ``row`` is indented."""
+    first, last = texts[row.pieces[0].words[0]], texts[above.pieces[-1].words[-1]]
     left, right = look.left, look.right
-    ended = last.endswith(_END)
-    if ended and above.x1 < right - 0.22 * (right - left) and not first[:1].islower():
-        return True
-    if ended and row.x0 - above.x0 > 0.8 * size and len(group) > 1:
-        return True
+    if last.endswith(_END):
+        if above.x1 < right - 0.22 * (right - left) and not first[:1].islower():
+            return True
+        if row.x0 - above.x0 > 0.8 * max(above.size, row.size) and len(group) > 1:
+            return True
     short = above.x1 < left + 0.5 * (right - left) and above.x1 < right - 60
-    if short and row.x0 > above.x0 - size and first[:1].isupper() and len(group) > 1:
+    if short and row.x0 > above.x0 - row.size and first[:1].isupper() and len(group) > 1:
         return row.x0 >= group[-1].x0 - 1
     return False
 
@@ -201,8 +215,11 @@ def _is_heading(text: str, group: list[Row], size: float, look: Look) -> bool:
     ends = text.endswith((".", ",", ";")) and not numbered
     if size >= 1.15 * look.size:
         return len(text) <= 120 or not ends
-    if size < 0.93 * look.size or ends:
-        return False
+    return size >= 0.93 * look.size and not ends and _stands_out(text, group, look)
+
+
+def _stands_out(text: str, group: list[Row], look: Look) -> bool:
+    """Whether a block in the text's own size is bold among plain text, or all capitals."""
     if all(row.bold for row in group) and not look.bold:
         return not text.endswith(":") or len(text) < 60
     return len(group) == 1 and text.isupper() and len(text.split()) > 1 and len(text) < 80

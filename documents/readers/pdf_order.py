@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from documents.readers.pdf_words import Piece
 
@@ -123,9 +124,7 @@ def _beside(piece: Piece, band: _Band, gutter: float) -> bool:
 
 def _runs(bands: list[_Band], gutter: float, strong: bool) -> list[tuple[bool, list[Piece]]]:
     """Neighbouring bands put together: those that read as two columns, and the others."""
-    verdicts: list[bool | None] = []
-    for band in bands:
-        verdicts.append(None if band.spanning else _two_columns(band.pieces, gutter))
+    verdicts = [None if band.spanning else _two_columns(band.pieces, gutter) for band in bands]
     spanning = [band.spanning for band in bands]
     if strong:
         _spread(verdicts, spanning)
@@ -229,7 +228,7 @@ def usual_gap(column: list[Row]) -> float:
     """The white space between two lines of a paragraph in this column, as a share of size."""
     gaps = sorted(
         (below.y0 - above.y1) / above.size
-        for above, below in zip(column, column[1:], strict=False)
+        for above, below in pairwise(column)
         if abs(above.size - below.size) < 0.5 and below.y0 - above.y1 < 2 * above.size
     )
     return min(gaps[len(gaps) // 4], 0.9) if gaps else 0.2

@@ -13,17 +13,7 @@ from documents.readers.pdf_blocks import Draft, PageDrafts
 from documents.readers.pdf_words import PageWords
 
 CELL = "\t"
-_HYPHENS = ("-", "\u2010", "\xad")
-_BROKEN = re.compile(r"(?:^|[^\W_])[\w'’]*[^\W_]{1,}[-\u2010]$")
-_OPENERS = frozenset(
-    "after all anti back best better bottom closed co cost counter cross decision double e "
-    "early end even eight ever ex fair far fast first five follow four free front full "
-    "fund go half hand hard high higher in ill inter intra key large last late least left less "
-    "life like long longer low lower made make market mid mixed more most multi near net new "
-    "nine no non off old on one open out over paid part per post pre price quasi real right "
-    "risk self semi seven short single six small so state tax ten third three time top trade "
-    "two under up user value well wide world year zero".split()
-)
+_BROKEN = re.compile(r"[^\W_][-\u2010]$")
 
 
 @dataclass(slots=True)
@@ -31,9 +21,6 @@ class _Writer:
     """Text and layout map under construction."""
 
     words: PageWords
-    lines: list[int]
-    compounds: frozenset[str]
-    plain: frozenset[str]
     parts: list[str] = field(default_factory=list)
     at: int = 0
     order: list[int] = field(default_factory=list)
@@ -49,57 +36,30 @@ class _Writer:
         """Write a cell's printed lines as one line of text, and say where it stands."""
         start = self.at
         for number, line in enumerate(lines):
-            following = lines[number + 1] if number + 1 < len(lines) else None
-            if number:
-                self._between()
+            if number and not self._runs_on(lines[number - 1][-1], line[0]):
+                self.put(" ")
             for index, word in enumerate(line):
                 if index:
                     self.put(" ")
-                text = self.words.texts[word]
-                if following is not None and index == len(line) - 1:
-                    text = self._before(word, text, self.words.texts[following[0]])
                 self.order.append(word)
                 self.starts.append(self.at)
-                self.put(text)
+                self.put(self.words.texts[word])
                 self.ends.append(self.at)
         return start, self.at
 
-    glued: bool = False
-
-    def _between(self) -> None:
-        """Part two printed lines, unless a word runs from one to the next."""
-        if not self.glued:
-            self.put(" ")
-        self.glued = False
-
-    def _before(self, word: int, text: str, following: str) -> str:
-        """The last word of a line as the text has it: without its hyphen if the hyphen is
-        there only for the line's end. Notes whether the next line goes on with the word."""
-        if word in self.words.soft:
-            self.glued = True
-            return text[:-1] if len(text) > 1 and text.endswith("\u2010") else text
-        if not text.endswith(_HYPHENS) or not _BROKEN.search(text) or not following[0].isalnum():
-            return text
-        self.glued = True
-        first = re.split(r"[^\w'’]", following, maxsplit=1)[0].lower()
-        last = re.split(r"[^\w'’]", text[:-1])[-1].lower()
-        if not following[0].islower() or not text[-2].isalpha():
-            return text
-        if last + first in self.plain:
-            return text[:-1]
-        keep = f"{last}-{first}" in self.compounds or last in _OPENERS or "-" in text[:-1]
-        return text if keep else text[:-1]
+    def _runs_on(self, last: int, first: int) -> bool:
+        """Whether a word runs over the line's end. Nothing is put between its halves, so that
+        they are one word in the map; a hyphen that is printed stays, since whether it is there
+        only for the line's end ("informa-tion", "long-term") would be a guess."""
+        if last in self.words.soft:
+            return True
+        hyphened = _BROKEN.search(self.words.texts[last]) is not None
+        return hyphened and self.words.texts[first][0].isalnum()
 
 
 def write_page(words: PageWords, page: PageDrafts, width: float, height: float) -> PageLayout:
     """The layout of one page from its drafts."""
-    known = {text.lower().strip(".,;:()“”\"'") for text in words.texts}
-    writer = _Writer(
-        words,
-        page.lines,
-        frozenset(text for text in known if "-" in text[1:-1]),
-        frozenset(known),
-    )
+    writer = _Writer(words)
     blocks: list[Block] = []
     cells: dict[int, list[tuple[int, int]]] = {}
     before: Draft | None = None

@@ -73,7 +73,9 @@ def test_markdown_rows_know_their_header() -> None:
     assert len(tables) == len(blocks)
 
 
-@pytest.mark.parametrize("text", ["a --- b\n", "| a | b |\nno rule\n", "#hash\n", "---\n", "```\nopen"])
+@pytest.mark.parametrize(
+    "text", ["a --- b\n", "| a | b |\nno rule\n", "#hash\n", "---\n", "```\nopen"]
+)
 def test_markdown_lookalikes_are_paragraphs(text: str) -> None:
     assert {kind for kind, _, _ in _shown(text)} == {"paragraph"}
 
