@@ -1,0 +1,146 @@
+"""Files handed over in the web page, read into the library in the background, one at a time.
+
+A browser that goes away stops nothing: the reading belongs to the process, not to the page.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import threading
+import time
+import uuid
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from documents import DocumentStore
+from documents.errors import Cancelled, EncryptedError, LongdocError
+from documents.storage import storage_errors
+
+_STALE_S = 24 * 3600
+_LONGEST_NAME = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file on its way into the library. ``document`` is its id once it is there; ``error`` and
+    ``hint`` say why it is not; ``encrypted``: a password would open it."""
+
+    id: str
+    name: str
+    done: int = 0
+    total: int = 0
+    document: str = ""
+    error: str = ""
+    hint: str = ""
+    encrypted: bool = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it is still to be read, or being read."""
+        return not (self.document or self.error)
+
+
+class Uploads:
+    """The uploads of this process. Threads may share it."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._folder = store.home / "uploads"
+        self._uploads: dict[str, Upload] = {}
+        self._stops: dict[str, threading.Event] = {}
+        self._jobs: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
+        with storage_errors(store.home):
+            self._folder.mkdir(exist_ok=True)
+            self._sweep()
+        threading.Thread(target=self._work, name="uploads", daemon=True).start()
+
+    def add(self, name: str, data: bytes | memoryview) -> str:
+        """Put a file in the queue; the id to look it up by. Raises `StorageError`."""
+        upload = Upload(uuid.uuid4().hex[:12], safe_name(name))
+        path = self._path(upload)
+        with storage_errors(self._store.home):
+            try:
+                path.parent.mkdir()
+                path.write_bytes(data)
+            except OSError:
+                self._remove(upload)
+                raise
+        self._uploads[upload.id] = upload
+        self._queue(upload.id, None)
+        return upload.id
+
+    def unlock(self, upload: str, password: str) -> None:
+        """Try an encrypted file again, with its password."""
+        old = self._uploads[upload]
+        self._uploads[upload] = Upload(old.id, old.name)
+        self._queue(upload, password)
+
+    def dismiss(self, upload: str) -> None:
+        """Forget an upload; one that is being read stops within a second."""
+        if (stop := self._stops.get(upload)) is not None:
+            stop.set()
+        if (old := self._uploads.pop(upload, None)) is not None and not old.waiting:
+            self._remove(old)
+
+    def all(self) -> list[Upload]:
+        """Every upload not yet dismissed, in the order they came."""
+        return list(self._uploads.values())
+
+    def _queue(self, upload: str, password: str | None) -> None:
+        self._stops[upload] = threading.Event()
+        self._jobs.put((upload, password))
+
+    def _work(self) -> None:
+        while True:
+            upload, password = self._jobs.get()
+            if (found := self._uploads.get(upload)) is not None:
+                self._read(found, password)
+
+    def _read(self, upload: Upload, password: str | None) -> None:
+        def progress(_stage: str, done: int, total: int) -> None:
+            self._note(replace(upload, done=done, total=total))
+
+        path, stop = self._path(upload), self._stops[upload.id]
+        try:
+            document = self._store.ingest(
+                path, password=password, progress=progress, cancelled=stop.is_set
+            )
+        except EncryptedError as error:
+            self._note(replace(upload, error=error.message, hint=error.hint, encrypted=True))
+        except Cancelled:
+            self._remove(upload)
+        except LongdocError as error:
+            self._remove(upload)
+            self._note(replace(upload, error=error.message, hint=error.hint))
+        else:
+            self._remove(upload)
+            self._note(replace(upload, document=document.id))
+
+    def _note(self, upload: Upload) -> None:
+        if upload.id in self._uploads:  # not dismissed meanwhile
+            self._uploads[upload.id] = upload
+
+    def _path(self, upload: Upload) -> Path:
+        return self._folder / upload.id / upload.name
+
+    def _remove(self, upload: Upload) -> None:
+        shutil.rmtree(self._path(upload).parent, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what a process that was killed left behind."""
+        oldest = time.time() - _STALE_S
+        for left in self._folder.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if left.stat().st_mtime < oldest:
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+def safe_name(name: str) -> str:
+    """A browser's file name as a name in a folder of ours: no path, no control characters, not
+    too long, its suffix kept."""
+    bare = name.replace("\\", "/").rsplit("/", 1)[-1]
+    bare = "".join(c for c in bare if c.isprintable()).strip().lstrip(".") or "document"
+    path = Path(bare)
+    return path.stem[: _LONGEST_NAME - len(path.suffix)] + path.suffix[-_LONGEST_NAME // 2 :]

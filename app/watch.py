@@ -1,0 +1,60 @@
+"""A run as whoever watches it sees it: the log's events, folded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.runs import Event
+
+ENDS = ("done", "failed", "stopped")
+"""The events that end a run."""
+
+
+@dataclass(slots=True)
+class Watched:
+    """What has come so far. ``seq`` is the last event taken in; ``result`` is the record of
+    `app.present.run_json` once the run is done; ``stage``, ``done`` and ``total`` say what it is
+    at, and are empty while text streams."""
+
+    seq: int = 0
+    status: str = "running"
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    passages: int | None = None
+    tokens: int = 0
+    reasoning: str = ""
+    answer: str = ""
+    error: str = ""
+    hint: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.status in ENDS
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Fold in events, which come in order."""
+        for event in events:
+            self.seq = event.seq
+            self._take(event.kind, event.data)
+
+    def _take(self, kind: str, data: dict[str, Any]) -> None:
+        if kind == "progress":
+            self.stage, self.done, self.total = data["stage"], data["done"], data["total"]
+        elif kind == "context":
+            self.passages, self.tokens = len(data["evidence"]), data["context_tokens"]
+            self.stage = ""
+        elif kind == "reasoning":
+            self.reasoning += data["text"]
+            self.stage = ""
+        elif kind == "answer":
+            self.answer += data["text"]
+            self.stage = ""
+        elif kind in ENDS:
+            self.status = kind
+            self.error, self.hint = data.get("error", ""), data.get("hint", "")
+            self.result = data if kind == "done" else {}

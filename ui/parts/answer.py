@@ -1,0 +1,159 @@
+"""One run on the page: live while it works, replayed from its log, and finished."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from app.runs import Run
+from app.service import Service
+from app.watch import Watched
+from ui.parts import place
+from ui.parts.ask import STRATEGIES
+from ui.parts.errors import show_failure
+from ui.parts.text import answer_html, label, quote_html
+
+POLL_S = 0.5
+_VERDICTS = {
+    "answered": ("Answered", "green", ":material/check_circle:"),
+    "partly": ("Partly supported", "orange", ":material/rule:"),
+    "not_in_documents": ("Not in the documents", "gray", ":material/search_off:"),
+}
+_VERIFIED = "The claim's figures, dates and names stand in this quote or over it on the page."
+_UNVERIFIED = "Not everything the claim says could be found in this quote. Look at the page."
+
+
+def show_run(service: Service, run: Run) -> None:
+    """A run in its column."""
+    with st.container(border=True, key=f"run-{run.strategy}-{run.id}"):
+        watched = _watched(service, run.id)
+        if watched.ended:
+            _ended(run, watched)
+        else:
+            st.fragment(_live, run_every=POLL_S)(service, run)
+
+
+def _watched(service: Service, run: str) -> Watched:
+    """The run as far as the log goes; only what is new is read."""
+    seen: dict[str, Watched] = st.session_state.setdefault("watched", {})
+    watched = seen.setdefault(run, Watched())
+    if not watched.ended:
+        working = service.works_on(run)  # asked first: it may end in between
+        watched.take(service.log.events(run, watched.seq))
+        if not working and not watched.ended:
+            watched.status = "failed"
+            watched.error = "longdoc was stopped while it worked on this."
+            watched.hint = "Ask again."
+    return watched
+
+
+def _live(service: Service, run: Run) -> None:
+    watched = _watched(service, run.id)
+    if watched.ended:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{STRATEGIES[run.strategy]}**", width="stretch")
+        st.button("Stop", key=f"stop-{run.id}", icon=":material/stop_circle:",
+                  on_click=service.stop, args=(run.id,), type="tertiary",
+                  help=f"Stop the answer by {STRATEGIES[run.strategy]}")  # fmt: skip
+    if watched.stage and watched.total:
+        text = f"{label(watched.stage)}: {watched.done:,} of {watched.total:,}"
+        st.progress(min(watched.done / watched.total, 1.0), text)
+    elif not watched.answer:
+        st.caption(f":material/hourglass_top: {_doing(watched)}")
+    if watched.reasoning:
+        with st.expander("Reasoning"):
+            st.html(answer_html(watched.reasoning, "Reasoning"))
+    if watched.answer:
+        st.html(answer_html(watched.answer + " ▍", f"Answer by {STRATEGIES[run.strategy]}"))
+
+
+def _doing(watched: Watched) -> str:
+    if watched.reasoning:
+        return "Thinking…"
+    if watched.passages is not None:
+        return f"The model reads {watched.passages:,} passages ({watched.tokens:,} tokens)…"
+    if watched.stage:
+        return f"{label(watched.stage)}…"
+    return "Waiting for its turn…"
+
+
+def _ended(run: Run, watched: Watched) -> None:
+    name = STRATEGIES[run.strategy]
+    if watched.status == "done":
+        _finished(run, watched.result)
+        return
+    st.markdown(f"**{name}**")
+    if watched.status == "stopped":
+        st.caption(":material/stop_circle: Stopped.")
+    else:
+        show_failure(watched.error, watched.hint)
+    if watched.answer:
+        st.html(answer_html(watched.answer, f"Unfinished answer by {name}"))
+
+
+def _finished(run: Run, result: dict[str, Any]) -> None:
+    name = STRATEGIES[run.strategy]
+    words, color, icon = _VERDICTS[result["verdict"]]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{name}**", width="stretch")
+        st.badge(words, icon=icon, color=color)
+    st.html(answer_html(result["answer"], f"Answer by {name}"))
+    for index, citation in enumerate(result["citations"]):
+        _citation(run.id, index, citation, len(result["documents"]) > 1)
+    if result["unknown_citations"]:
+        marks = ", ".join(f"[{n}]" for n in result["unknown_citations"])
+        st.caption(label(f"{marks}: no such passage was given to the model."))
+    st.caption(f":material/compress: {label(_tokens(result['context']))}")
+    st.caption(f":material/timer: {_times(result['timings'])}")
+    if result["reasoning"]:
+        with st.expander("Reasoning"):
+            st.html(answer_html(result["reasoning"], "Reasoning"))
+    _passages(result["context"]["evidence"])
+
+
+def _citation(run: str, index: int, citation: dict[str, Any], several: bool) -> None:
+    """A button that opens the page, and the quote below it."""
+    verified = citation["verified"]
+    where = _pages(citation["pages"])
+    if several or not where:
+        where = ", ".join(part for part in (citation["name"], where) if part)
+    first = citation["pages"][0] if citation["pages"] else 0
+    opened = place.opened()
+    st.button(
+        label(f"[{citation['n']}] {where} · {'verified' if verified else 'not verified'}"),
+        key=f"cite-{run}-{index}",
+        icon=":material/verified:" if verified else ":material/help:",
+        help=_VERIFIED if verified else _UNVERIFIED,
+        type="primary" if opened and (opened.run, opened.index) == (run, index) else "secondary",
+        on_click=place.open_citation,
+        args=(place.Opened(run, index, first),),
+    )
+    st.html(quote_html(citation["quote"]))
+
+
+def _passages(evidence: list[dict[str, Any]]) -> None:
+    with st.expander(f"What the model was given: {len(evidence):,} passages"):
+        for passage in evidence:
+            where = ", ".join(p for p in (passage["name"], _pages(passage["pages"])) if p)
+            st.caption(label(f"[{passage['n']}] {where}"))
+            st.html(quote_html(passage["text"]))
+
+
+def _pages(pages: list[int]) -> str:
+    if not pages:
+        return ""
+    return f"page{'s' if len(pages) > 1 else ''} {', '.join(str(page) for page in pages)}"
+
+
+def _tokens(context: dict[str, Any]) -> str:
+    text = f"{context['source_tokens']:,} tokens read, {context['tokens']:,} sent"
+    if ratio := context["compression_ratio"]:
+        text += f" ({ratio:g}× smaller)"
+    return text + (f"; left out: {context['left_out']}" if context["left_out"] else "")
+
+
+def _times(timings: dict[str, float]) -> str:
+    named = {"select_s": "found", "first_token_s": "first word", "total_s": "total"}
+    return " · ".join(f"{named[k]} {timings[k]:.1f} s" for k in named if k in timings)
