@@ -86,7 +86,8 @@ def pages_from_one(document: Document, span: Span) -> list[int]:
 
 def headings(document: Document, span: Span) -> list[str]:
     """The headings that the span stands under, outermost first."""
-    return [" ".join(document.slice(h).split()) for h in document.headings_above(span.start)]
+    above = (document.slice(heading) for heading in document.headings_above(span.start))
+    return [" ".join(text.split()).lstrip("# ") for text in above]  # Markdown's marks go
 
 
 def as_context(
@@ -104,9 +105,9 @@ def as_context(
 
 def _place(document: Document, span: Span) -> str:
     pages = pages_from_one(document, span)
-    named = [f"page {pages[0]}" if len(pages) == 1 else f"pages {pages[0]}-{pages[-1]}"] * bool(
-        pages
-    )
+    named = [f"page {pages[0]}"] if len(pages) == 1 else []
+    if len(pages) > 1:
+        named = [f"pages {pages[0]}-{pages[-1]}"]
     named += [heading[:80] for heading in headings(document, span)[-2:]]
     place = f"({'; '.join(named)})\n" if named else ""
     heads = column_heads(document, span)

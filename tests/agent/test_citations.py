@@ -1,0 +1,119 @@
+"""From [n] to a quote on the page, and what holds it up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.citations import best_quote, cite, claims, figures, supports
+from documents import Document, DocumentStore, Evidence, Span
+
+REPORT = """# Annual report of Halden Marine plc
+
+## Results
+
+| Segment | 2023 | 2022 |
+|---|---|---|
+| Harbour | 1,204 | 1,190 |
+| Offshore | 98.5 | 87.0 |
+
+Revenue of the group rose to 4,812 million on 31 March 2023. The board, led by Ingrid Dahl,
+proposed a dividend of 12.5 pence. Margins in Harbour fell by 3%.
+
+## People
+
+Head count was 7,310 at the year end.
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    folder: Path = tmp_path_factory.mktemp("citations")
+    (folder / "report.md").write_text(REPORT)
+    return DocumentStore(folder / "home").ingest(folder / "report.md")
+
+
+def _span(report: Document, text: str) -> Span:
+    start = report.text.index(text)
+    return report.span(start, start + len(text))
+
+
+def _paragraph(report: Document) -> Span:
+    block = next(b for b in report.blocks if report.text[b.start :].startswith("Revenue of"))
+    return report.span(block.start, block.end)
+
+
+def test_the_quote_is_the_sentence_with_the_figure(report: Document) -> None:
+    quote = best_quote("The dividend was 12.5 pence", report, _paragraph(report))
+    text = " ".join(report.slice(quote).split())
+    assert text == "The board, led by Ingrid Dahl, proposed a dividend of 12.5 pence."
+
+
+@pytest.mark.parametrize(
+    ("claim", "quote", "holds"),
+    [
+        ("Revenue rose to 4,812 million.", "Revenue of the group rose to 4,812 million", True),
+        ("Revenue rose to 4812 million.", "Revenue of the group rose to 4,812 million", True),
+        ("Revenue rose to 4,182 million.", "Revenue of the group rose to 4,812 million", False),
+        ("Revenue rose to 48.", "Revenue of the group rose to 4,812 million", False),
+        ("Margins fell by 3%.", "Margins in Harbour fell by 3%.", True),
+        ("Offshore made 98.5.", "Offshore | 98.5 | 87.0", True),
+        ("Offshore made 98.50 in 2023.", "Offshore | 98.5 | 87.0", True),
+        ("Offshore made 98.5 in 2019.", "Offshore | 98.5 | 87.0", False),
+        ("On 31 March 2023 it was 4,812.", "4,812 million on 31 March 2023", True),
+        ("On 31 March 2021 it was 4,812.", "4,812 million on 31 March 2023", False),
+        ("The board of Ingrid Dahl paid 12.5.", "Ingrid Dahl,\nproposed a dividend of 12.5", True),
+        ("The board of Olaf Berg paid 12.5.", "Ingrid Dahl,\nproposed a dividend of 12.5", False),
+        ("For Halden Marine it was 7,310.", "Head count was 7,310", True),
+        ("The head count was high.", "Head count was 7,310", True),
+        ("Profits were low.", "Head count was 7,310", False),
+    ],
+)
+def test_verified_needs_figures_dates_and_names(
+    report: Document, claim: str, quote: str, holds: bool
+) -> None:
+    assert supports(claim, report, _span(report, quote)) is holds
+
+
+def test_a_number_that_names_nothing_is_reported(report: Document) -> None:
+    evidence = [Evidence(_paragraph(report), 1.0)]
+    found, unknown = cite("Revenue was 4,812 [1]. It was good [4].", evidence, {report.id: report})
+    assert [c.n for c in found] == [1]
+    assert found[0].verified
+    assert unknown == (4,)
+
+
+def test_one_false_claim_spoils_a_shared_quote(report: Document) -> None:
+    evidence = [Evidence(_span(report, "Head count was 7,310 at the year end."), 1.0)]
+    found, _ = cite("It was 7,310 [1]. It was 9,999 [1].", evidence, {report.id: report})
+    assert [c.verified for c in found] == [False]
+
+
+def test_marks_belong_to_their_sentence() -> None:
+    text = "Sales rose 4% [1, 3]. Costs fell. [2] The rest is unknown. Therefore, it is 4% [2-4]."
+    assert list(claims(text)) == [
+        ("Sales rose 4%.", (1, 3)),
+        ("Costs fell.", (2,)),
+        ("Therefore, it is 4%.", (2, 3, 4)),
+    ]
+
+
+def test_figures_are_compared_as_numbers() -> None:
+    assert figures("1,500.0 and 1500, (12.50) 7% €3 Q3 10-K") == {"1500", "12.5", "7", "3", "10"}
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_quote_is_a_slice_within_its_evidence(report: Document, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, len(report.text) - 2))
+    end = data.draw(st.integers(start + 1, len(report.text)))
+    claim = data.draw(st.text(max_size=60))
+    answer = f"{claim} [1]"
+    citations, unknown = cite(answer, [Evidence(report.span(start, end), 0.5)], {report.id: report})
+    assert set(unknown) <= set(range(10_000)) - {1}
+    for citation in citations:
+        assert start <= citation.span.start < citation.span.end <= end
+        assert report.slice(citation.span) in report.text

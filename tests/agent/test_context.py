@@ -1,0 +1,105 @@
+"""Numbered evidence under a budget."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent.context import arrange, fill, render
+from agent.strategies.full import whole
+from documents import Document, DocumentStore, Evidence
+
+
+def words(text: str) -> int:
+    """A tokenizer that can be checked by hand."""
+    return len(text.split())
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Document]:
+    folder: Path = tmp_path_factory.mktemp("context")
+    store = DocumentStore(folder / "home")
+    found = {}
+    for name in ("one", "two"):
+        lines = [f"Sentence {n} of {name} says {n * 7}." for n in range(60)]
+        table = "| Item | 2023 |\n|---|---|\n| Rent | 12 |\n| Wages | 34 |"
+        text = f"# Title {name}\n\n## Part A\n\n{' '.join(lines)}\n\n## Part B\n\n{table}\n"
+        (folder / f"{name}.md").write_text(text)
+        document = store.ingest(folder / f"{name}.md")
+        found[document.id] = document
+    return found
+
+
+def _evidence(documents: dict[str, Document], seed: list[tuple[int, int, int]]) -> list[Evidence]:
+    chosen = []
+    for which, start, length in seed:
+        document = list(documents.values())[which % 2]
+        begin = start % (len(document.text) - 1)
+        end = min(len(document.text), begin + 1 + length)
+        chosen.append(Evidence(document.span(begin, end), 1 / (1 + len(chosen))))
+    return chosen
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(0, 5_000), st.integers(0, 400)), max_size=12
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(seed=SPANS, budget=st.integers(30, 400), cut=st.booleans())
+def test_the_text_never_passes_the_budget(
+    documents: dict[str, Document], seed: list[tuple[int, int, int]], budget: int, cut: bool
+) -> None:
+    chosen, text = fill(_evidence(documents, seed), documents, budget, words, cut_last=cut)
+    assert words(text) <= budget
+    assert render(chosen, documents) == text
+    for item in chosen:
+        assert documents[item.span.document].slice(item.span) in text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(seed=SPANS)
+def test_arranged_evidence_is_in_order_and_apart(
+    documents: dict[str, Document], seed: list[tuple[int, int, int]]
+) -> None:
+    given_ = _evidence(documents, seed)
+    arranged = arrange(given_, documents)
+    order = list(documents)
+    keys = [(order.index(e.span.document), e.span.start) for e in arranged]
+    assert keys == sorted(keys)
+    for one, other in pairwise(arranged):
+        assert not one.span.overlaps(other.span)
+    for item in given_:
+        assert any(
+            item.span.document == e.span.document
+            and e.span.start <= item.span.start
+            and item.span.end <= e.span.end
+            for e in arranged
+        )
+
+
+def test_a_row_comes_with_its_column_heads_and_headings(documents: dict[str, Document]) -> None:
+    document = next(iter(documents.values()))
+    row = next(b for b in document.blocks if "Wages" in document.text[b.start : b.end])
+    text = render([Evidence(document.span(row.start, row.end), 1.0)], documents)
+    assert text.startswith(f"Document: {document.name}\n\n[1] (Title one; Part B)\n")
+    assert "Columns: Item | 2023\n" in text
+    assert text.endswith(document.text[row.start : row.end])
+
+
+def test_the_best_is_cut_when_nothing_fits(documents: dict[str, Document]) -> None:
+    document = next(iter(documents.values()))
+    everything = [Evidence(document.span(0, len(document.text)), 1.0)]
+    chosen, text = fill(everything, documents, 40, words, cut_last=False)
+    assert len(chosen) == 1
+    assert 30 <= words(text) <= 40
+
+
+def test_reading_in_full_leaves_nothing_out(documents: dict[str, Document]) -> None:
+    document = next(iter(documents.values()))
+    read = "".join(document.slice(piece.span) for piece in whole(document))
+    assert "".join(read.split()) == "".join(document.text.split())
