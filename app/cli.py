@@ -6,6 +6,7 @@ commands, so that ``longdoc --help`` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -182,7 +183,7 @@ def ui(
 
 def main() -> None:
     """Run the command; the one boundary where an error becomes a line and an exit code."""
-    from documents.errors import LongdocError
+    from documents.errors import LongdocError, unexpected
     from weights.quiet import no_telemetry
 
     no_telemetry()
@@ -197,6 +198,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except Exception as error:  # the one boundary of this front end
+        if os.environ.get("LONGDOC_DEBUG"):
+            raise
+        line = " ".join(unexpected(error).split())
+        sys.stderr.write(f"longdoc: {line}. Set LONGDOC_DEBUG=1 to see where.\n")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
@@ -20,7 +21,7 @@ from app.runs import RunLog
 from app.settings import Settings
 from compressor import Compressor
 from documents import Document, DocumentStore, IsCancelled, Progress
-from documents.errors import Cancelled, LongdocError, QuestionError
+from documents.errors import Cancelled, LongdocError, QuestionError, StorageError, unexpected
 from documents.progress import never_cancelled, no_progress
 from policy import Reasoner
 from retrieval import Retriever
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from agent.graph import Emit
 
+logger = logging.getLogger("longdoc")
 PROMPT_TOKENS = 400
 """Room for the instructions around the context."""
 
@@ -138,6 +140,9 @@ class Service:
                     self._execute(run, question, True, watch, 0.0)
                 except LongdocError:
                     continue  # the log holds it
+                except Exception as error:
+                    logger.exception("run %s", run)
+                    self.log.append(run, "failed", {"error": unexpected(error), "hint": ""})
                 finally:
                     self._stops.pop(run, None)
 
@@ -228,6 +233,10 @@ class Service:
             state = self._state(question, self.log.notes(run))
             config: RunnableConfig = {"configurable": {"thread_id": run}}
             result = graph.invoke(state, config, context=deps)
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"{path} cannot be written: {error}.", "Free some space on that disk."
+            ) from error
         finally:
             connection.close()
         return result  # type: ignore[return-value]  # invoke is typed as a plain dict

@@ -130,3 +130,8 @@ class Cancelled(LongdocError):  # noqa: N818 - a stop asked for is not a failure
     """A person stopped the work."""
 
     exit_code = 130
+
+
+def unexpected(error: Exception) -> str:
+    """What a front end says of an error that nobody foresaw."""
+    return f"longdoc met an error it did not expect: {type(error).__name__}: {error}"
