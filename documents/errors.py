@@ -16,6 +16,7 @@
     ├── ReasonerError               the reasoning model failed
     │   ├── EngineError             the embedded engine did not start or died
     │   └── ContextOverflowError    what must be sent is longer than the model's context
+    ├── DataError                   a benchmark's data is absent or not in its format
     ├── QuestionError               the question is empty or too long
     ├── SettingsError               a setting has a value that cannot work
     └── Cancelled                   a person stopped the work
@@ -112,6 +113,12 @@ class EngineError(ReasonerError):
 
 class ContextOverflowError(ReasonerError):
     """What must be sent is longer than the model's context."""
+
+
+class DataError(LongdocError):
+    """A benchmark's data is absent, or not in its published format."""
+
+    exit_code = 3
 
 
 class QuestionError(LongdocError):

@@ -1,0 +1,1 @@
+"""Measures, each as published where it is published."""

@@ -1,0 +1,1 @@
+"""The benchmarks: one small file each, with its loader, its metric and its source."""
