@@ -12,7 +12,6 @@ from typing import Any
 from documents.errors import (
     ContextOverflowError,
     EngineError,
-    LongdocError,
     ReasonerError,
 )
 from documents.progress import IsCancelled, Progress, check, never_cancelled, no_progress
@@ -22,12 +21,9 @@ from policy.config import ReasonerConfig
 from policy.endpoint import Endpoint
 from policy.faults import broken
 from policy.thinking import ThinkSplitter, opens_thinking
-from policy.transport import Chunk, Stream
+from policy.transport import WAIT_S, Chunk, Stream, heeding
 from policy.values import Delta, Message, Usage
 from weights import Tokens, tokenizer
-
-WAIT_S = 0.1
-"""How long a stop may go unnoticed while the server is silent."""
 
 
 class Reasoner:
@@ -62,10 +58,13 @@ class Reasoner:
         """Tokens of ``text``."""
         return self.tokens.count(text)
 
-    def count_messages(self, messages: Sequence[Message]) -> int:
+    def count_messages(
+        self, messages: Sequence[Message], cancelled: IsCancelled = never_cancelled
+    ) -> int:
         """Tokens of a chat with its template, counted by the server itself where it can."""
         if self.config.url and not self.config.tokenizer:
-            told = endpoints.tokenize(self._at_url(), [dict(message) for message in messages])
+            target, chat = self._at_url(cancelled), [dict(message) for message in messages]
+            told = heeding(cancelled, lambda: endpoints.tokenize(target, chat))
             if told is not None:
                 return told
         return self.tokens.count_messages(messages)
@@ -75,7 +74,7 @@ class Reasoner:
     ) -> Endpoint:
         """Have the model ready: the engine started, or the server at the URL found."""
         if self.config.url:
-            return self._at_url()
+            return self._at_url(cancelled)
         return engine.start(self.config, progress, cancelled)
 
     def stream(
@@ -96,7 +95,7 @@ class Reasoner:
             "messages": [dict(message) for message in messages],
             "temperature": self.config.temperature if temperature is None else temperature,
             "top_p": self.config.top_p,
-            "max_tokens": self._room(messages, max_tokens),
+            "max_tokens": self._room(messages, max_tokens, cancelled),
         }
         if json_schema is not None:
             named = {"name": "reply", "schema": dict(json_schema), "strict": True}
@@ -130,15 +129,17 @@ class Reasoner:
                 "Raise max_tokens." if cut else "Ask again, or use a server with json_schema.",
             ) from error
 
-    def _at_url(self) -> Endpoint:
-        if self._remote is None:
-            self._remote = endpoints.discover(self.config)
-        return self._remote
+    def _at_url(self, cancelled: IsCancelled = never_cancelled) -> Endpoint:
+        remote = self._remote
+        if remote is None:
+            remote = heeding(cancelled, lambda: endpoints.discover(self.config))
+            self._remote = remote
+        return remote
 
-    def _room(self, messages: Sequence[Message], asked: int | None) -> int:
+    def _room(self, messages: Sequence[Message], asked: int | None, cancelled: IsCancelled) -> int:
         """Tokens left for the answer, at most those asked for."""
         wanted = asked or self.config.max_answer_tokens
-        prompt = self.count_messages(messages)
+        prompt = self.count_messages(messages, cancelled)
         room = self.context_tokens - prompt
         least = min(wanted, self.config.min_answer_tokens)
         if room < least:
@@ -161,8 +162,11 @@ class Reasoner:
                     yield piece
                 return
             except EngineError:
-                if last or begun or self.config.url:
+                if last or begun:
                     raise
+            except ReasonerError:
+                self._remote = None  # asked again next time: it may serve another model by then
+                raise
 
     def _once(
         self, body: Mapping[str, Any], target: Endpoint, cancelled: IsCancelled
@@ -216,6 +220,6 @@ def _chunks(stream: Stream, cancelled: IsCancelled) -> Iterator[Chunk]:
             continue
         if item is None:
             return
-        if isinstance(item, LongdocError):
+        if isinstance(item, Exception):
             raise item
         yield item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from documents.errors import SettingsError
 
@@ -17,6 +18,7 @@ class ReasonerConfig:
     16,384 embedded. ``thinks`` says that the model's template opens ``<think>`` itself, so that
     text up to ``</think>`` is reasoning (None: guess from the model's name). ``idle_s``: seconds
     without a question after which the embedded engine ends. ``threads`` None: physical cores.
+    ``offline``: a model that is not in the cache is an error, not fetched.
     """
 
     model: str = "qwen2.5-coder-1.5b"
@@ -35,11 +37,17 @@ class ReasonerConfig:
     retries: int = 2
     idle_s: float = 600.0
     threads: int | None = None
+    offline: bool = False
 
     def __post_init__(self) -> None:
         if self.url and not self.url.startswith(("http://", "https://")):
             raise SettingsError(
                 f"reasoner.url is {self.url!r}.", "Give an address such as http://127.0.0.1:8000/v1"
+            )
+        if self.url and "@" in urlsplit(self.url).netloc:
+            raise SettingsError(
+                "reasoner.url holds a name or password, which messages would show.",
+                "Set reasoner.api_key instead.",
             )
         least = {"max_answer_tokens": 1, "min_answer_tokens": 1, "context_tokens": 256}
         for name, low in {**least, "threads": 1, "retries": 0, "temperature": 0}.items():

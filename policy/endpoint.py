@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,13 +16,19 @@ from policy.faults import NoSuchModelError, NotAllowedError, no_connection
 UNKNOWN_CONTEXT = 8192
 """Taken for a server that does not say how much its model takes."""
 
+LIST_S = 30.0
+"""Allowed for a server's list of models."""
+
+RETRY_S = 0.5
+"""Waited before the first retry; twice as long before each further one."""
+
 
 @dataclass(frozen=True)
 class Endpoint:
     """An OpenAI-compatible server and the model asked for there."""
 
     url: str
-    api_key: str
+    api_key: str = field(repr=False)
     model: str
     context_tokens: int
     served: tuple[str, ...] = ()
@@ -68,11 +75,7 @@ def discover(config: ReasonerConfig) -> Endpoint:
 
 def _models(url: str, config: ReasonerConfig) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {config.api_key}"} if config.api_key else {}
-    timeout = httpx.Timeout(30.0, connect=config.connect_timeout_s)
-    try:
-        response = httpx.get(f"{url}/models", headers=headers, timeout=timeout)
-    except httpx.HTTPError as error:
-        raise no_connection(url) from error
+    response = _patiently(url, headers, config)
     if response.status_code in {401, 403}:
         raise NotAllowedError(f"{url} refuses the key.", "Set reasoner.api_key to one it accepts.")
     if response.status_code == 404 and config.served_model:
@@ -86,6 +89,21 @@ def _models(url: str, config: ReasonerConfig) -> list[dict[str, Any]]:
             f"{url} is not an OpenAI-compatible server (status {response.status_code}).",
             "reasoner.url must be the address that ends in /v1.",
         ) from error
+
+
+def _patiently(url: str, headers: dict[str, str], config: ReasonerConfig) -> httpx.Response:
+    """What ``/models`` says, asked again while the server is not there yet or overloaded."""
+    timeout = httpx.Timeout(LIST_S, connect=config.connect_timeout_s)
+    for left in range(config.retries, -1, -1):
+        try:
+            response = httpx.get(f"{url}/models", headers=headers, timeout=timeout)
+            if not left or response.status_code not in {429, 502, 503, 504}:
+                return response
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if not left or not isinstance(error, httpx.ConnectError):
+                raise no_connection(url) from error
+        time.sleep(RETRY_S * 2 ** (config.retries - left))
+    raise AssertionError("the last try returns or raises")
 
 
 def _context(row: dict[str, Any]) -> int | None:

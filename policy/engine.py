@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,16 @@ CONTEXT = 16384
 START_S = 180.0
 POLL_S = 0.1
 
+_launched: list[subprocess.Popen[bytes]] = []
+"""Kept, so that an engine that has ended is reaped and none is complained of as still running."""
+
 
 @dataclass(frozen=True)
 class _Running:
     pid: int
     started: float
     url: str
-    key: str
+    key: str = field(repr=False)
 
     def alive(self) -> bool:
         """The same process (numbers are used again) is there and answers."""
@@ -69,7 +72,7 @@ def start(
     cancelled: IsCancelled = never_cancelled,
 ) -> Endpoint:
     """The running engine for this configuration, started first if there is none."""
-    folder = ensure(config.model, progress=progress, cancelled=cancelled)
+    folder = ensure(config.model, progress=progress, cancelled=cancelled, offline=config.offline)
     state = _state_path(config)
     with _locked(state, cancelled):
         running = _read(state)
@@ -117,7 +120,7 @@ def _endpoint(config: ReasonerConfig, running: _Running) -> Endpoint:
 
 
 def _state_path(config: ReasonerConfig) -> Path:
-    folder = models_dir() / ".engine"
+    folder = models_dir().absolute() / ".engine"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -180,8 +183,9 @@ def _launch(config: ReasonerConfig, folder: Path, state: Path, cancelled: IsCanc
         )
     threads = config.threads or psutil.cpu_count(logical=False) or os.cpu_count() or 1
     command = [
-        *(sys.executable, "-m", "policy.engine_server", "--model", str(folder / model.gguf)),
-        *("--alias", model.name, "--context", str(context_tokens(config))),
+        *(sys.executable, "-m", "policy.engine_server"),
+        *("--model", str((folder / model.gguf).absolute()), "--alias", model.name),
+        *("--context", str(context_tokens(config))),
         *("--threads", str(threads), "--idle", str(config.idle_s), "--state", str(state)),
     ]
     roots = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
@@ -197,8 +201,10 @@ def _launch(config: ReasonerConfig, folder: Path, state: Path, cancelled: IsCanc
             stdout=log,
             stderr=log,
             env=environment,
+            cwd=state.parent,  # not the person's folder: a file there could pass for a module
             start_new_session=True,
         )
+    _launched[:] = [old for old in _launched if old.poll() is None] + [process]
     return _wait(process, state, log_path(config), cancelled)
 
 

@@ -13,7 +13,6 @@ import os
 import time
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import psutil
@@ -31,7 +30,7 @@ def main() -> None:
     address = str(server.listening_address)
     state: Path = options.state
     _write_state(state, address, key)
-    while not (_idle(state, address, key, options.idle) and _leave(state)):
+    while _busy(state, address, key) or not _leave(state, options.idle):
         time.sleep(WATCH_S)
     os._exit(0)  # llama.cpp's threads need not be waited for: nobody is being served
 
@@ -83,33 +82,31 @@ def _write_state(path: Path, address: str, key: str) -> None:
     new.replace(path)
 
 
-def _idle(state: Path, address: str, key: str, limit: float) -> bool:
-    """Whether nobody asked within the limit: clients touch the state file, slots tell of work."""
-    if _busy(address, key):
-        state.touch()
-        return False
-    try:
-        return time.time() - state.stat().st_mtime > limit
-    except FileNotFoundError:
-        return True
-
-
-def _busy(address: str, key: str) -> bool:
+def _busy(state: Path, address: str, key: str) -> bool:
+    """Whether somebody is being answered; that counts as use."""
     request = Request(f"{address}/slots", headers={"Authorization": f"Bearer {key}"})
     try:
         with urlopen(request, timeout=30) as response:
-            return any(slot["is_processing"] for slot in json.load(response))
-    except (URLError, TimeoutError, ValueError, KeyError):
+            busy = any(slot["is_processing"] for slot in json.load(response))
+        if busy:
+            state.touch()
+    except (OSError, ValueError, KeyError):
         return False
+    return busy
 
 
-def _leave(state: Path) -> bool:
-    """Withdraw the address, unless a client is just now taking it."""
+def _leave(state: Path, limit: float) -> bool:
+    """Withdraw the address if nobody has used it within the limit, or if it is another's by now.
+
+    A client takes the address and touches the file under the same lock.
+    """
     try:
         with FileLock(state.with_suffix(".lock"), timeout=0):
-            mine = json.loads(state.read_text("utf-8")).get("pid") == os.getpid()
-            if mine:
-                state.unlink()
+            if json.loads(state.read_text("utf-8")).get("pid") != os.getpid():
+                return True
+            if time.time() - state.stat().st_mtime <= limit:
+                return False
+            state.unlink()
             return True
     except Timeout:
         return False

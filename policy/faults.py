@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from documents.errors import ContextOverflowError, EngineError, LongdocError, ReasonerError
+from documents.errors import ContextOverflowError, EngineError, ReasonerError
 
 if TYPE_CHECKING:
     from policy.endpoint import Endpoint
@@ -29,20 +29,30 @@ class BrokenAnswerError(ReasonerError):
     """The connection ended in mid-answer."""
 
 
-def translated(error: Exception, endpoint: Endpoint, begun: bool) -> LongdocError:
-    """The error of the tree for one raised by the openai client or the network under it."""
+def translated(error: Exception, endpoint: Endpoint, begun: bool) -> Exception:
+    """The error of the tree for one raised by the openai client or the network under it; any
+    other error is returned as it is. ``begun``: part of the answer had come."""
+    import httpx
     import openai
 
-    if isinstance(error, LongdocError):
-        return error
-    if isinstance(error, openai.APIStatusError):
-        return _status(error.status_code, _words(error), endpoint)
-    if begun:
-        return broken(endpoint)
-    if isinstance(error, openai.APITimeoutError):
+    if isinstance(error, openai.APITimeoutError | httpx.TimeoutException):
         return ReasonerError(
             f"{endpoint.name} did not answer in time.",
             "Raise reasoner.read_timeout_s, or ask with a smaller budget.",
+        )
+    if isinstance(error, openai.APIConnectionError | httpx.HTTPError | ValueError | OSError):
+        return broken(endpoint) if begun else _not_begun(error, endpoint)
+    if isinstance(error, openai.APIError):  # with a status, or told of within the stream
+        code = error.status_code if isinstance(error, openai.APIStatusError) else 200
+        return _status(code, _words(error, endpoint), endpoint)
+    return error
+
+
+def _not_begun(error: Exception, endpoint: Endpoint) -> ReasonerError:
+    if isinstance(error, ValueError):
+        return ReasonerError(
+            f"{endpoint.name} sent something other than a stream of JSON.",
+            "reasoner.url must be the address that ends in /v1.",
         )
     if endpoint.embedded:
         return EngineError("The embedded engine went away.", "Ask again: it is started anew.")
@@ -71,11 +81,12 @@ def broken(endpoint: Endpoint) -> ReasonerError:
     )
 
 
-def _words(error: Exception) -> str:
-    """What the server said, on one line."""
+def _words(error: Exception, endpoint: Endpoint) -> str:
+    """What the server said, on one line; some repeat the key."""
     body = getattr(error, "body", None)
     said = body.get("message") if isinstance(body, dict) else None
-    return " ".join(str(said or error).split())[:300]
+    text = " ".join(str(said or error).split())
+    return text.replace(endpoint.api_key, "(key)")[:300] if endpoint.api_key else text[:300]
 
 
 def _status(code: int, words: str, endpoint: Endpoint) -> ReasonerError:
@@ -89,11 +100,12 @@ def _status(code: int, words: str, endpoint: Endpoint) -> ReasonerError:
             f"{endpoint.name} has no model '{endpoint.model}'.",
             f"Set reasoner.served_model to one it serves: {served}.",
         )
-    if code in {400, 413} and _OVERFLOW.search(words):
+    if code in {200, 400, 413} and _OVERFLOW.search(words):
         return ContextOverflowError(
             f"{endpoint.name} says that the prompt is too long: {words}",
             "Lower the budget, or serve the model with a longer context.",
         )
+    verb = "broke off" if code == 200 else f"answered {code}"
     return ReasonerError(
-        f"{endpoint.name} answered {code}: {words}", "Look into that server's log, or ask again."
+        f"{endpoint.name} {verb}: {words}", "Look into that server's log, or ask again."
     )

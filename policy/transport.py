@@ -5,17 +5,24 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from documents.errors import LongdocError
+from documents.progress import IsCancelled, check, never_cancelled
 from policy.config import ReasonerConfig
 from policy.endpoint import Endpoint
 from policy.faults import translated
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+
+WAIT_S = 0.1
+"""How long a stop may go unnoticed while the server is silent."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Stream:
     """
 
     def __init__(self, target: Endpoint, body: Mapping[str, Any], config: ReasonerConfig) -> None:
-        self.arrived: queue.SimpleQueue[Chunk | LongdocError | None] = queue.SimpleQueue()
+        self.arrived: queue.SimpleQueue[Chunk | Exception | None] = queue.SimpleQueue()
         self._target = target
         self._body = body
         self._config = config
@@ -100,6 +107,24 @@ class Stream:
             self._socket = info["return_value"].get_extra_info("socket")
             if self._closed.is_set():
                 self.close()
+
+
+def heeding(cancelled: IsCancelled, work: Callable[[], T]) -> T:
+    """What ``work`` returns or raises; after a stop it is left to end by itself."""
+    if cancelled is never_cancelled:
+        return work()
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:  # noqa: BLE001 - a thread's errors go to whoever waits for it
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="longdoc-request", daemon=True).start()
+    while not wait([done], WAIT_S).done:
+        check(cancelled)
+    return done.result()
 
 
 def _chunk(event: Any) -> Chunk:
