@@ -1,4 +1,4 @@
-"""The small critic: a bidirectional encoder with a keep head and a boundary head.
+"""The small critic's network: a bidirectional encoder with a keep head and a boundary head.
 
 This is the published idea (a token critic that sees question and window together, in both
 directions) at MiniLM size. The published model labels with words of its vocabulary; this one

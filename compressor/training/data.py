@@ -158,7 +158,9 @@ class Sampler:
             for source, rows in corpus.questions.items()
         }
         self.tables = [
-            t for q in self.questions.get("tatqa", []) if (t := table_question(q, corpus.texts[q.doc]))
+            t
+            for q in self.questions.get("tatqa", [])
+            if (t := table_question(q, corpus.texts[q.doc]))
         ]
         self.questions["tatqa"] = [
             q for q in self.questions.get("tatqa", []) if q.answer_from == "text"

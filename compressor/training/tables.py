@@ -74,7 +74,7 @@ def _is_head(cell: str) -> bool:
 
 
 def _label(row: str) -> str:
-    return re.sub(r"\s*\(\d\)", "", row.split("|")[0]).strip(" :")
+    return re.sub(r"\s*\(\d\)", "", row.split("|", 1)[0]).strip(" :")
 
 
 def _label_in(row: str, question: str) -> bool:

@@ -192,9 +192,7 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
             rng = random.Random(config.seed * 1_000_003 + step)
             size = rng.choice((500, 900, 1300, 1300))
             count = max(2, config.batch_tokens // (size // 4 + 40))
-            batch = encode(
-                tokenizer, sampler.examples(rng, size, count), config.masked_share, rng
-            )
+            batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
             rate = rate_at(config, step - first, started)
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -1,0 +1,133 @@
+"""The compressor: reads every window of every document, and ranks what it read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compressor.config import CompressorConfig
+from compressor.critics.base import Critic
+from compressor.instruction import Instruction
+from compressor.spans import Merged, decode
+from compressor.units import scores, units, without_mere_headings
+from compressor.windows import Window
+from documents.document import Document, Evidence
+from documents.errors import QuestionError
+from documents.progress import IsCancelled, Progress, check, never_cancelled, no_progress
+
+WORD_THRESHOLD = 0.2
+"""Words kept with less are not worth a span of their own; the caller ranks what remains."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What one call did. ``tokens`` are the documents' own, by the critic's tokenizer, each
+    counted once; ``seconds`` is the whole call but for loading the critic."""
+
+    windows: int
+    tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Document tokens read per second."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """``units``: everything that may matter, best first, not overlapping; the caller keeps as
+    much as its budget allows."""
+
+    units: tuple[Evidence, ...]
+    stats: Stats
+
+
+class Compressor:
+    """Compresses documents to what matters for a question. The critic is loaded on first use;
+    ``critic`` gives another one."""
+
+    def __init__(self, config: CompressorConfig, critic: Critic | None = None) -> None:
+        self._config = config
+        self._critic = critic
+
+    def compress(
+        self,
+        instruction: Instruction,
+        question: str,
+        documents: Sequence[Document],
+        *,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+    ) -> Compression:
+        """Score every window of the documents and rank their units. Deterministic.
+
+        Raises `QuestionError` where neither question nor instruction says anything,
+        `Cancelled` within one batch of a stop, `ModelError` where the critic cannot be loaded.
+        """
+        if not question.strip() and not instruction.looking_for.strip():
+            raise QuestionError("The question is empty.", "Ask something.")
+        check(cancelled)
+        critic = self._loaded()
+        started = time.monotonic()
+        unique = {document.id: document for document in documents}
+        merged = [Merged(critic.prepare(each, cancelled)) for each in unique.values()]
+        windows = _score_all(
+            critic, instruction, question, merged, progress=progress, cancelled=cancelled
+        )
+        ranked: list[Evidence] = []
+        for each in merged:
+            check(cancelled)
+            ranked += rank(instruction, each, self._config.floor)
+        ranked.sort(key=lambda evidence: -evidence.score)
+        tokens = sum(len(each.keep) for each in merged)
+        return Compression(tuple(ranked), Stats(windows, tokens, time.monotonic() - started))
+
+    def _loaded(self) -> Critic:
+        if self._critic is None:
+            from compressor.critics.small import SmallCritic
+
+            self._critic = SmallCritic(self._config)
+        return self._critic
+
+
+def _score_all(
+    critic: Critic,
+    instruction: Instruction,
+    question: str,
+    merged: Sequence[Merged],
+    *,
+    progress: Progress,
+    cancelled: IsCancelled,
+) -> int:
+    """Score all windows, whatever document they are of, into ``merged``; how many there are."""
+    owner = {id(each.prepared): each for each in merged}
+    windows: list[Window] = []
+    for each in merged:
+        check(cancelled)
+        windows += critic.windows(instruction, question, each.prepared)
+    done = 0
+    for batch in critic.batches(windows):
+        check(cancelled)
+        progress("compressing", done, len(windows))
+        for window, found in zip(batch, critic.score(instruction, question, batch), strict=True):
+            owner[id(window.prepared)].add(window, found)
+        done += len(batch)
+    progress("compressing", done, len(windows))
+    return done
+
+
+def rank(instruction: Instruction, merged: Merged, floor: float) -> list[Evidence]:
+    """One document's units that score more than ``floor``, in document order."""
+    document = merged.prepared.document
+    if instruction.granularity == "word":
+        words = decode(merged, max(floor, WORD_THRESHOLD))
+        return [Evidence(document.span(each.start, each.end), each.score) for each in words]
+    found = units(document, instruction.granularity)
+    score = without_mere_headings(found, scores(found, merged.prepared.starts, merged.keep))
+    return [
+        Evidence(document.span(unit.start, unit.end), float(value))
+        for unit, value in zip(found, score, strict=True)
+        if value > floor
+    ]

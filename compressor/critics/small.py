@@ -1,0 +1,157 @@
+"""The small critic, the default on a CPU: MiniLM size, windows of up to 512 tokens.
+
+It reads ``[CLS] prompt [SEP] header [SEP] text [SEP]``, the text as the second segment, as
+it was trained to (`compressor.training.train.encode`). A prompt of more than 96 tokens is
+cut there: of a very long question only the beginning counts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from compressor.config import CompressorConfig
+from compressor.critics.base import TokenScores
+from compressor.instruction import Instruction
+from compressor.windows import Prepared, Window, cut, prepare
+from documents.document import Document
+from documents.errors import ModelError, ModelUnavailableError
+from documents.progress import IsCancelled
+
+if TYPE_CHECKING:
+    import torch
+
+PROMPT_TOKENS = 96
+HEADER_TOKENS = 64
+CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "minilm-critic"
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+class SmallCritic:
+    """A trained `CriticModel` and its tokenizer, from a folder of ``FILES``.
+
+    Raises `ModelUnavailableError` where a file is missing, `ModelError` where one is broken.
+    It runs on a GPU if PyTorch sees one."""
+
+    def __init__(self, config: CompressorConfig) -> None:
+        folder = config.critic or CHECKPOINT
+        missing = [name for name in FILES if not (folder / name).is_file()]
+        if missing:
+            raise ModelUnavailableError(
+                f"The critic's checkpoint {folder} has no {missing[0]}.", _hint(config)
+            )
+        import torch
+        from safetensors import SafetensorError
+        from tokenizers import Tokenizer
+
+        from compressor.critics.encoder import load_model
+
+        if config.threads is not None:
+            torch.set_num_threads(config.threads)
+        try:
+            model = load_model(folder)
+            words = (folder / "tokenizer.json").read_text("utf-8")
+            json.loads(words)  # tokenizers raises a bare Exception for what is no JSON
+            self._tokenizer = Tokenizer.from_str(words)
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+            first = str(error).split("\n", 1)[0][:200]
+            raise ModelError(
+                f"The critic's checkpoint {folder} cannot be loaded: {first}", _hint(config)
+            ) from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._config = config
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = model.to(self._device, _dtype(config.dtype, self._device))
+        self._cls, self._sep = self._tokenizer.encode("").ids
+        self._ids = lru_cache(maxsize=1024)(self._encode_one)
+
+    def prepare(self, document: Document, cancelled: IsCancelled) -> Prepared:
+        """The document's tokens."""
+        return prepare(document, self._encode, cancelled)
+
+    def windows(
+        self, instruction: Instruction, question: str, prepared: Prepared
+    ) -> Iterator[Window]:
+        """Windows that fit beside this question."""
+        room = self._config.window_tokens - 4 - len(self._prompt(instruction, question))
+        return cut(prepared, self._ids, room, HEADER_TOKENS, self._config.overlap_tokens)
+
+    def batches(self, windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
+        """Windows of like length together, the longest first, ``batch_tokens`` at most once
+        padded (a single window may be longer)."""
+        order = sorted(windows, key=lambda w: w.first - w.last - len(w.header))
+        first = 0
+        while first < len(order):
+            longest = order[first].last - order[first].first + len(order[first].header)
+            count = max(1, self._config.batch_tokens // (longest + PROMPT_TOKENS // 2))
+            yield order[first : first + count]
+            first += count
+
+    def score(
+        self, instruction: Instruction, question: str, windows: Sequence[Window]
+    ) -> list[TokenScores]:
+        """One forward pass."""
+        import torch
+
+        ids, types, mask, heads = self._tensors(self._prompt(instruction, question), windows)
+        with torch.inference_mode():
+            keep, boundary = self._model(ids, types, mask)
+            kept = torch.sigmoid(keep.float()).cpu().numpy()
+            bounds = torch.softmax(boundary.float(), -1).cpu().numpy()
+        return [
+            TokenScores(kept[row, a : a + n].copy(), bounds[row, a : a + n].copy())
+            for row, (a, n) in enumerate(heads)
+        ]
+
+    def _tensors(
+        self, prompt: Sequence[int], windows: Sequence[Window]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[tuple[int, int]]]:
+        """Ids, segments and mask, [windows, length]; for each, where its text starts and how
+        many tokens it has."""
+        import torch
+
+        starts = [len(prompt) + len(window.header) + 3 for window in windows]
+        sizes = [window.last - window.first for window in windows]
+        length = max(a + n + 1 for a, n in zip(starts, sizes, strict=True))
+        ids = np.zeros((len(windows), length), np.int64)
+        types, mask = np.zeros_like(ids), np.zeros_like(ids)
+        for row, (window, a, n) in enumerate(zip(windows, starts, sizes, strict=True)):
+            ids[row, :a] = [self._cls, *prompt, self._sep, *window.header, self._sep]
+            ids[row, a : a + n] = window.prepared.ids[window.first : window.last]
+            ids[row, a + n] = self._sep
+            types[row, a : a + n + 1] = 1
+            mask[row, : a + n + 1] = 1
+        tensors = [torch.from_numpy(each).to(self._device) for each in (ids, types, mask)]
+        return tensors[0], tensors[1], tensors[2], list(zip(starts, sizes, strict=True))
+
+    def _prompt(self, instruction: Instruction, question: str) -> tuple[int, ...]:
+        return self._ids(instruction.prompt(question))[:PROMPT_TOKENS]
+
+    def _encode_one(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _encode(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [(each.ids, each.offsets) for each in found]
+
+
+def _hint(config: CompressorConfig) -> str:
+    if config.critic is None:
+        return "Install longdoc again: its checkpoint comes with it."
+    return "Correct the setting compressor.critic, or remove it for the critic of longdoc's own."
+
+
+def _dtype(asked: str, device: str) -> torch.dtype:
+    """bf16 pays only where the processor computes in it; elsewhere it is emulated, slowly."""
+    import torch
+
+    if asked == "auto":
+        able = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return torch.bfloat16 if able else torch.float32
+    return torch.bfloat16 if asked == "bf16" else torch.float32
