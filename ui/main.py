@@ -9,7 +9,7 @@ import streamlit as st
 from app.runs import Run
 from app.service import Service
 from documents.errors import LongdocError
-from ui.parts import place
+from ui.parts import brand, place
 from ui.parts.answer import show_run
 from ui.parts.ask import show_ask
 from ui.parts.errors import show_error
@@ -30,15 +30,15 @@ EMPTY = """
 
 def main() -> None:
     """The page."""
-    st.set_page_config("longdoc", ":material/menu_book:", layout="wide")
+    st.set_page_config("longdoc", brand.ICON, layout="wide")
+    st.logo(brand.LOGO, size="large", icon_image=brand.ICON)
     try:
         service, uploads = open_service()
         with st.sidebar:
-            st.markdown("## longdoc")
             added = newly_read(uploads)
             documents = show_library(service, uploads)
         if not documents:
-            st.markdown(EMPTY)
+            st.markdown(EMPTY, anchors=False)
             return
         show_ask(service, documents, added)
         _results(service)

@@ -73,7 +73,8 @@ def _doing(watched: Watched) -> str:
     if watched.reasoning:
         return "Thinking…"
     if watched.passages is not None:
-        return f"The model reads {watched.passages:,} passages ({watched.tokens:,} tokens)…"
+        passages = _counted(watched.passages, "passage")
+        return f"The model reads {passages} ({watched.tokens:,} tokens)…"
     if watched.stage:
         return f"{label(watched.stage)}…"
     return "Waiting for its turn…"
@@ -101,12 +102,14 @@ def _finished(run: Run, result: dict[str, Any]) -> None:
         st.badge(words, icon=icon, color=color)
     st.html(answer_html(result["answer"], f"Answer by {name}"))
     for index, citation in enumerate(result["citations"]):
-        _citation(run.id, index, citation, len(result["documents"]) > 1)
+        with st.container(gap="xsmall"):
+            _citation(run.id, index, citation, len(result["documents"]) > 1)
     if result["unknown_citations"]:
         marks = ", ".join(f"[{n}]" for n in result["unknown_citations"])
         st.caption(label(f"{marks}: no such passage was given to the model."))
-    st.caption(f":material/compress: {label(_tokens(result['context']))}")
-    st.caption(f":material/timer: {_times(result['timings'])}")
+    with st.container(gap=None):
+        st.caption(f":material/compress: {label(_tokens(result['context']))}")
+        st.caption(f":material/timer: {_times(result['timings'])}")
     if result["reasoning"]:
         with st.expander("Reasoning"):
             st.html(answer_html(result["reasoning"], "Reasoning"))
@@ -134,11 +137,17 @@ def _citation(run: str, index: int, citation: dict[str, Any], several: bool) -> 
 
 
 def _passages(evidence: list[dict[str, Any]]) -> None:
-    with st.expander(f"What the model was given: {len(evidence):,} passages"):
+    if not evidence:
+        return
+    with st.expander(f"What the model was given: {_counted(len(evidence), 'passage')}"):
         for passage in evidence:
             where = ", ".join(p for p in (passage["name"], _pages(passage["pages"])) if p)
             st.caption(label(f"[{passage['n']}] {where}"))
             st.html(quote_html(passage["text"]))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _pages(pages: list[int]) -> str:

@@ -34,7 +34,7 @@ def show_ask(service: Service, documents: Sequence[DocumentInfo], added: Sequenc
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.pills("Answer by", list(STRATEGIES), default=["cprs", "rag"],
                      selection_mode="multi", format_func=STRATEGIES.__getitem__,
-                     key="strategies", help=_HELP, required=True)  # fmt: skip
+                     key="strategies", help=_HELP)  # fmt: skip
             st.space("stretch")
             sent = st.form_submit_button("Ask", type="primary", icon=":material/search:",
                                          help="Ctrl-Enter in the question asks too")  # fmt: skip

@@ -24,8 +24,9 @@ def show_library(service: Service, uploads: Uploads) -> list[DocumentInfo]:
     if documents:
         st.markdown(f"**Library** · {len(documents)}")
         for info in reversed(documents):
-            st.markdown(label(info.name))
-            st.caption(describe(info))
+            with st.container(gap=None):
+                st.markdown(label(info.name))
+                st.caption(describe(info))
     return documents
 
 
