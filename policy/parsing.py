@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from policy.thinking import CLOSE, OPEN
 
 MARK = "the answer is"
+PLACEHOLDER = "(insert answer here)"
 MOST_IN_RANGE = 20
 """A range such as [1-3] longer than this is no citation."""
 
 _CITATION = re.compile(r"[\[【](\s*\d{1,4}(?:\s*[,;–-]\s*\d{1,4})*\s*)[\]】]")
+_SPACED_CITATION = re.compile(rf"\s*{_CITATION.pattern}")
 _RANGE = re.compile(r"(\d+)(?:\s*[–-]\s*(\d+))?")
 _SOURCE = r"(?:documents?|evidence|texts?|context|passages?|excerpts?|sources?|information given)"
+_TOLD = r"(?:mentioned|given|stated|specified|provided|disclosed|available|reported|found|known)"
 _REFUSAL = re.compile(
     rf"\bnot\s+(?:\w+\s+){{0,3}}(?:in|by|from)\s+(?:the\s+|these\s+|this\s+|any\s+of\s+the\s+)?"
     rf"(?:\w+\s+){{0,2}}{_SOURCE}"
@@ -27,10 +30,10 @@ _REFUSAL = re.compile(
     rf"|\b(?:cannot|can't|could not|couldn't|unable to)\s+(?:be\s+)?"
     rf"(?:answer|determine|find|found|identif|say|tell)"
     rf"|\bno\s+(?:information|mention|evidence|answer)\b"
-    rf"|\b(?:is|are|was|were)\s+not\s+(?:\w+\s+)?"
-    rf"(?:mentioned|given|stated|specified|provided|disclosed|available|reported|found)\b",
+    rf"|\b(?:is|are|was|were)(?:\s+not|n't)\s+(?:\w+\s+)?{_TOLD}\b",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(rf"[\s(]*(?:n/?a|unknown|not\s+(?:\w+\s+)?{_TOLD})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,13 @@ def citations(text: str) -> tuple[int, ...]:
 
 
 def _final(answer: str) -> str | None:
+    """What follows the last mark, without its ``[n]``: they are no part of it."""
     _, mark, after = answer.replace("*", "").rpartition(MARK)
-    if not mark:
-        return None
-    return after.strip().strip(".").strip().removeprefix(":").strip()
+    final = _SPACED_CITATION.sub("", after).strip(" \t\r\n.:")
+    return final if mark and final not in {"", PLACEHOLDER} else None
 
 
 def _refused(answer: str, final: str | None) -> bool:
     """A refusal is the final answer's, or the whole answer's where there is no final one."""
     said = _CITATION.sub("", final if final else answer)
-    return _REFUSAL.search(said) is not None
+    return bool(_REFUSAL.search(said) or (final and _NOTHING.match(final)))

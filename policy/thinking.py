@@ -7,7 +7,7 @@ import re
 from policy.values import Delta, Kind
 
 OPEN, CLOSE = "<think>", "</think>"
-_THINKERS = re.compile(r"(?:^|[-_/.])(r1|qwq|thinking|qwenlong)(?:$|[-_/.\d])", re.IGNORECASE)
+_THINKERS = re.compile(r"(?:^|[-_/.])(r1|qwq|thinking|qwenlong)(?:$|[-_/.:])", re.IGNORECASE)
 
 
 def opens_thinking(model: str) -> bool:
