@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 from documents.errors import SettingsError
 
@@ -14,14 +15,14 @@ SCHEME = 1
 @dataclass(frozen=True, slots=True)
 class RetrievalConfig:
     """``chunk_tokens``: the most tokens of a chunk, by the embedder's tokenizer.
-    ``hybrid``: fuse the ranking by embeddings with one by BM25.
+    ``ranking``: by embeddings (``dense``), by words (``bm25``), or both fused (``hybrid``).
     ``embedder``: a row of ``weights/registry.toml``.
     ``chroma_url``: a Chroma server; none means files in the data folder.
     ``batch_pieces``: texts in one pass of the embedder; a stop waits for one pass.
     ``rrf_constant``: the constant of reciprocal rank fusion."""
 
     chunk_tokens: int = 600
-    hybrid: bool = False
+    ranking: Literal["dense", "bm25", "hybrid"] = "dense"
     embedder: str = "all-minilm-l6-v2"
     chroma_url: str | None = None
     batch_pieces: int = 16
@@ -33,6 +34,11 @@ class RetrievalConfig:
                 raise SettingsError(
                     f"retrieval.{name} is {getattr(self, name)}.", "Set it to 1 or more."
                 )
+
+        if self.ranking not in ("dense", "bm25", "hybrid"):
+            raise SettingsError(
+                f"retrieval.ranking is {self.ranking!r}.", "Choose dense, bm25 or hybrid."
+            )
 
     def collection(self) -> str:
         """The name of the vectors made by these settings; what only ranks is not in it."""

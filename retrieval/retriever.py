@@ -56,7 +56,7 @@ class Retriever:
         cancelled: IsCancelled = never_cancelled,
     ) -> list[Evidence]:
         """The documents' chunks, best first: all of them, or the best ``limit``. Documents not
-        yet indexed are indexed. Scores are cosines, or fused ranks where ``hybrid`` is on."""
+        yet indexed are indexed. Scores are cosines, BM25, or fused ranks."""
         unique = {document.id: document for document in documents}
         for document in unique.values():
             self.index(document, progress, cancelled)
@@ -64,8 +64,7 @@ class Retriever:
         found = self._index.read(list(unique))
         if not found.spans:
             return []
-        cosines = found.vectors @ self._model().embed([question])[0]
-        scores = self._fused(question, cosines, found, unique) if self._config.hybrid else cosines
+        scores = self._scores(question, found, unique)
         order = np.argsort(-scores, kind="stable")[:limit]
         return [Evidence(found.spans[row], float(scores[row])) for row in order]
 
@@ -73,17 +72,20 @@ class Retriever:
         """Remove the document's vectors, whichever settings made them."""
         self._index.delete(document_id)
 
-    def _fused(
-        self,
-        question: str,
-        cosines: NDArray[np.float32],
-        found: Indexed,
-        documents: dict[str, Document],
-    ) -> NDArray[np.float64]:
-        """The ranking by meaning fused with the ranking by words, where words match at all."""
-        words = word_scores(
-            question, [chunk_text(documents[span.document], span) for span in found.spans]
-        )
+    def _scores(
+        self, question: str, found: Indexed, documents: dict[str, Document]
+    ) -> NDArray[np.float32] | NDArray[np.float64]:
+        """One score a chunk, by the ranking that is set. In the fused one, words count only
+        where they match at all."""
+        words: NDArray[np.float32] | None = None
+        if self._config.ranking != "dense":
+            texts = [chunk_text(documents[span.document], span) for span in found.spans]
+            words = word_scores(question, texts)
+            if self._config.ranking == "bm25":
+                return words
+        cosines = np.asarray(found.vectors @ self._model().embed([question])[0], np.float32)
+        if words is None:
+            return cosines
         by_meaning = np.argsort(-cosines, kind="stable").tolist()
         by_words = [row for row in np.argsort(-words, kind="stable").tolist() if words[row] > 0]
         return fuse([by_meaning, by_words], len(found.spans), self._config.rrf_constant)

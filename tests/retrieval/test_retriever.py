@@ -80,7 +80,7 @@ def test_a_document_is_indexed_once_per_settings(tmp_path: Path) -> None:
     Retriever(CONFIG, tmp_path, model).index(FRUIT)
     done = model.embedded
     Retriever(CONFIG, tmp_path, model).index(FRUIT)
-    Retriever(replace(CONFIG, hybrid=True), tmp_path, model).index(FRUIT)
+    Retriever(replace(CONFIG, ranking="hybrid"), tmp_path, model).index(FRUIT)
     assert model.embedded == done
     Retriever(replace(CONFIG, chunk_tokens=100), tmp_path, model).index(FRUIT)
     assert model.embedded == done + 1
@@ -94,7 +94,7 @@ def test_the_same_bytes_read_otherwise_are_indexed_again(tmp_path: Path) -> None
 
 
 def test_hybrid_finds_by_rare_word(tmp_path: Path) -> None:
-    retriever = Retriever(replace(CONFIG, hybrid=True), tmp_path, BagOfWords())
+    retriever = Retriever(replace(CONFIG, ranking="hybrid"), tmp_path, BagOfWords())
     found = retriever.search("cherry", [FRUIT, CARS])
     assert FRUIT.slice(found[0].span) == "A cherry has a stone."
     assert len(found) == 5
