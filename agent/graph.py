@@ -158,7 +158,7 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
             (c.n, c.span.document, c.span.start, c.span.end, c.verified) for c in citations
         ],
         "unknown": list(unknown),
-        "verdict": _verdict(text, citations),
+        "verdict": verdict_of(text, citations),
     }
     deps.emit("checked", dict(update))
     return update
@@ -187,7 +187,8 @@ def answer_of(state: State, notes: Notes) -> Answer:
     )
 
 
-def _verdict(text: str, citations: tuple[Citation, ...]) -> Verdict:
+def verdict_of(text: str, citations: tuple[Citation, ...]) -> Verdict:
+    """Whether the answer answers: wholly only where every citation holds."""
     if not text or parse_answer(text).refused:
         return "not_in_documents"
     return "answered" if citations and all(c.verified for c in citations) else "partly"

@@ -16,6 +16,21 @@ class Full:
 
     count: Count
 
+    def rank(
+        self,
+        request: Request,
+        documents: tuple[Document, ...],
+        progress: Progress,
+        cancelled: IsCancelled,
+    ) -> tuple[Evidence, ...]:
+        """Every piece, those nearest to the beginning or the end first."""
+        del request
+        check(cancelled)
+        pieces = [piece for document in documents for piece in whole(document)]
+        progress("select", len(pieces), len(pieces))
+        ends_first = sorted(range(len(pieces)), key=lambda i: min(i, len(pieces) - 1 - i))
+        return tuple(pieces[index] for index in ends_first)
+
     def select(
         self,
         request: Request,
@@ -23,15 +38,12 @@ class Full:
         progress: Progress,
         cancelled: IsCancelled,
     ) -> Context:
-        check(cancelled)
-        pieces = [piece for document in documents for piece in whole(document)]
-        ends_first = sorted(range(len(pieces)), key=lambda i: min(i, len(pieces) - 1 - i))
+        """Everything, or as much from both ends as fits the budget."""
+        ranked = self.rank(request, documents, progress, cancelled)
         by_id = {document.id: document for document in documents}
-        ranked = [pieces[index] for index in ends_first]
         chosen, text = fill(ranked, by_id, request.budget_tokens, self.count)
-        progress("select", len(pieces), len(pieces))
         sent = sum(len(item.span) for item in chosen)
-        total = sum(len(piece.span) for piece in pieces)
+        total = sum(len(piece.span) for piece in ranked)
         left_out = f"{1 - sent / total:.0%} of the text, from its middle" if sent < total else ""
         return as_context(chosen, text, by_id, self.count, left_out=left_out)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from agent.context import as_context, fill
 from agent.values import Context, Count, Request
-from documents import Document, IsCancelled, Progress
+from documents import Document, Evidence, IsCancelled, Progress
 from retrieval import Retriever
 
 
@@ -17,6 +17,18 @@ class Rag:
     retriever: Retriever
     count: Count
 
+    def rank(
+        self,
+        request: Request,
+        documents: tuple[Document, ...],
+        progress: Progress,
+        cancelled: IsCancelled,
+    ) -> tuple[Evidence, ...]:
+        """All chunks, best first; the budget plays no part."""
+        asked = request.looking_for or request.question
+        found = self.retriever.search(asked, documents, progress=progress, cancelled=cancelled)
+        return tuple(found)
+
     def select(
         self,
         request: Request,
@@ -24,12 +36,8 @@ class Rag:
         progress: Progress,
         cancelled: IsCancelled,
     ) -> Context:
-        ranked = self.retriever.search(
-            request.looking_for or request.question,
-            documents,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        """The best chunks that fit the budget."""
+        ranked = self.rank(request, documents, progress, cancelled)
         by_id = {document.id: document for document in documents}
         chosen, text = fill(ranked, by_id, request.budget_tokens, self.count)
         return as_context(chosen, text, by_id, self.count)

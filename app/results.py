@@ -1,0 +1,82 @@
+"""The record of a benchmark sample, which `evals` writes and the web page reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from documents.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One sample as one method did it.
+
+    ``evidence`` and ``cited`` rows are document id, start, end. ``answer`` is None where no
+    reasoner was asked. ``threshold`` is the least score kept where that and no ``budget`` (0)
+    set the limit. ``scores`` are the task's measures and evidence kept. ``error`` says why
+    there are none. Times are seconds, sizes tokens of the reasoner's tokenizer.
+    """
+
+    task: str
+    sample: str
+    method: str
+    budget: int
+    threshold: float
+    question: str
+    gold: tuple[str, ...]
+    tags: Mapping[str, str | int | float]
+    evidence: tuple[tuple[str, int, int], ...] = ()
+    context_tokens: int = 0
+    source_tokens: int = 0
+    answer: str | None = None
+    verdict: str = ""
+    cited: tuple[tuple[str, int, int, bool], ...] = ()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    select_s: float = 0.0
+    first_token_s: float = 0.0
+    total_s: float = 0.0
+    scores: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    seed: int = 0
+    reasoner: str = ""
+    settings_hash: str = ""
+    commit: str = ""
+    machine: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, int, float, str]:
+        """What is done once: task, sample, method, budget, threshold, reasoner."""
+        return (
+            self.task, self.sample, self.method, self.budget, self.threshold, self.reasoner
+        )  # fmt: skip
+
+    def line(self) -> str:
+        """The record as one line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a JSONL file; a last line that was cut off by a kill is left out."""
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                if line.endswith("\n"):
+                    yield _record(json.loads(line), path, number)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.", "Run evals first.") from error
+
+
+def _record(row: dict[str, Any], path: Path, number: int) -> Record:
+    try:
+        for name in ("gold", "evidence", "cited"):
+            row[name] = tuple(tuple(x) if isinstance(x, list) else x for x in row[name])
+        return Record(**row)
+    except (TypeError, KeyError) as error:
+        raise DataError(
+            f"{path}, line {number}: not a record ({error}).", "Remove the file and run again."
+        ) from error

@@ -1,0 +1,82 @@
+"""``python -m evals run TASK...`` and ``python -m evals report``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from documents.errors import LongdocError
+
+app = typer.Typer(help="Benchmarks: run, then report.", add_completion=False, no_args_is_help=True)
+DATA = Path("..") / "shared" / "data"
+
+
+@app.command()
+def run(
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="or the name's beginning")],
+    *,
+    strategy: Annotated[str, typer.Option(help="methods, by commas")] = "cprs,rag",
+    budget: Annotated[str, typer.Option(help="token budgets, by commas; -1: the window")] = "2000",
+    threshold: Annotated[str, typer.Option(help="instead: scores to keep, by commas")] = "",
+    profile: Annotated[str, typer.Option(help="settings profile")] = "default",
+    reasoner: Annotated[str, typer.Option(help="a registry row, or a URL")] = "",
+    select: Annotated[bool, typer.Option(help="choose contexts only; ask no reasoner")] = False,
+    lengths: Annotated[str, typer.Option(help="lengths, by commas, for generated tasks")] = "",
+    limit: Annotated[int | None, typer.Option(help="samples a group")] = None,
+    seed: Annotated[int, typer.Option(help="which samples are drawn")] = 0,
+    out: Annotated[Path, typer.Option(help="folder of the records")] = Path("runs/evals"),
+    resume: Annotated[bool, typer.Option(help="go on with a run's records")] = False,
+    data: Annotated[Path | None, typer.Option(help="default: LONGDOC_TEST_DATA")] = None,
+) -> None:
+    """Run tasks by methods; one JSON line a sample in OUT/records.jsonl."""
+    from evals.command import Options, run_tasks
+
+    folder = data or Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))
+    options = Options(
+        methods=strategy.split(","),
+        budgets=[int(part) for part in budget.split(",") if part],
+        thresholds=[float(part) for part in threshold.split(",") if part],
+        profile=profile,
+        reasoner=reasoner,
+        answer=not select,
+        lengths=tuple(int(part) for part in lengths.split(",") if part),
+        limit=limit,
+        seed=seed,
+        out=out,
+        resume=resume,
+        data=folder,
+    )
+    run_tasks(tasks, options)
+
+
+@app.command()
+def report(
+    out: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="folders of records")],
+    to: Annotated[Path | None, typer.Option(help="folder for report.md and report.html")] = None,
+    title: Annotated[str, typer.Option(help="the report's title")] = "longdoc: measured",
+) -> None:
+    """Write report.md and a self-contained report.html of the records."""
+    from evals.report import write_report
+
+    for path in write_report([folder / "records.jsonl" for folder in out], to or out[0], title):
+        sys.stdout.write(f"{path}\n")
+
+
+def main() -> None:
+    """The boundary where an error becomes a line and an exit code."""
+    from weights.quiet import no_telemetry
+
+    no_telemetry()
+    try:
+        app()
+    except LongdocError as error:
+        sys.stderr.write(f"evals: {error.message} {error.hint}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What is compared: longdoc's strategies, retrieval in three ways, and controls.
+
+A method ranks evidence for a sample once; the runner fills any number of budgets from the
+ranking, numbering and headings counted, as the product does.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from agent import Request
+from agent.strategies.cprs import Cprs
+from agent.strategies.full import Full
+from agent.strategies.rag import Rag
+from app.settings import Settings
+from compressor import Compressor
+from compressor.units import units
+from documents import Document, Evidence, IsCancelled
+from documents.progress import check, no_progress
+from evals.samples import Sample
+from policy import Reasoner
+from retrieval import Retriever
+from retrieval.embedder import BertEmbedder
+from weights import ensure
+
+Rank = Callable[[Sample, IsCancelled], Sequence[Evidence]]
+LINE_TOKENS = 500
+"""Where a document has no pages, a line is taken of every so many words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """``rank``: best first. ``cut_last``: whether the last piece may be cut to fill the budget.
+    ``forget`` drops what was kept about a document (an index), so that disk use is bounded."""
+
+    name: str
+    rank: Rank
+    cut_last: bool = True
+    forget: Callable[[str], None] | None = None
+
+
+class Methods:
+    """The methods by name; models load when one that needs them is first used."""
+
+    def __init__(self, settings: Settings, reasoner: Reasoner, home: Path) -> None:
+        self._settings = settings
+        self._reasoner = reasoner
+        self._home = home
+        self._embedder: BertEmbedder | None = None
+
+    def get(self, name: str) -> Method:
+        """The method of that name. KeyError for a name not in `NAMES`."""
+        return NAMES[name](self)
+
+    def cprs(self) -> Method:
+        """longdoc's compressor."""
+        strategy = Cprs(Compressor(self._settings.compressor), self._reasoner.count)
+        return Method("cprs", partial(_by_strategy, strategy), cut_last=False)
+
+    def full(self) -> Method:
+        """Everything, its middle left out where it does not fit."""
+        return Method("full", partial(_by_strategy, Full(self._reasoner.count)))
+
+    def nothing(self) -> Method:
+        """No context at all: what the reasoner knows or guesses."""
+        return Method("none", lambda _sample, _cancelled: ())
+
+    def dense(self) -> Method:
+        """The RAG baseline: 600-token chunks by embeddings."""
+        return self._retrieval("rag", "dense")
+
+    def bm25(self) -> Method:
+        """The same chunks by words."""
+        return self._retrieval("bm25", "bm25")
+
+    def hybrid(self) -> Method:
+        """The same chunks, both rankings fused."""
+        return self._retrieval("hybrid", "hybrid")
+
+    def random_sentences(self) -> Method:
+        """Control: sentences and rows in an order drawn by the sample's id."""
+        return Method("random", _random_sentences, cut_last=False)
+
+    def line_a_page(self) -> Method:
+        """Control: one short line of every page, then a second of every page, and so on. It
+        touches every page and should keep next to nothing."""
+        return Method("line_a_page", _line_a_page, cut_last=False)
+
+    def rag_sentences(self) -> Method:
+        """Control: RAG's best chunks cut into sentences, each ranked by the same embedder."""
+        return Method("rag_sentences", self._rag_sentences, cut_last=False)
+
+    def _retrieval(self, name: str, ranking: str) -> Method:
+        config = replace(self._settings.retrieval, ranking=ranking)  # type: ignore[arg-type]
+        retriever = Retriever(config, self._home, self._model())
+        rag = Rag(retriever, self._reasoner.count)
+        return Method(name, partial(_by_strategy, rag), forget=retriever.delete)
+
+    def _model(self) -> BertEmbedder:
+        if self._embedder is None:
+            config = self._settings.retrieval
+            self._embedder = BertEmbedder(ensure(config.embedder), config.batch_pieces)
+        return self._embedder
+
+    def _rag_sentences(self, sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:
+        chunks = self.dense().rank(sample, cancelled)[:50]
+        found = [
+            (document, unit.start, unit.end)
+            for document in sample.documents
+            for unit in units(document, "sentence")
+            if any(_inside(document, unit.start, unit.end, chunk) for chunk in chunks)
+        ]
+        if not found:
+            return ()
+        texts = [document.text[start:end] for document, start, end in found]
+        vectors = self._model().embed(texts, cancelled=cancelled)
+        cosines = vectors @ self._model().embed([sample.question])[0]
+        order = np.argsort(-cosines, kind="stable").tolist()
+        return [Evidence(found[row][0].span(*found[row][1:]), float(cosines[row])) for row in order]
+
+
+NAMES: Mapping[str, Callable[[Methods], Method]] = {
+    "cprs": Methods.cprs,
+    "full": Methods.full,
+    "none": Methods.nothing,
+    "rag": Methods.dense,
+    "bm25": Methods.bm25,
+    "hybrid": Methods.hybrid,
+    "random": Methods.random_sentences,
+    "line_a_page": Methods.line_a_page,
+    "rag_sentences": Methods.rag_sentences,
+}
+
+
+def _by_strategy(
+    strategy: Cprs | Full | Rag, sample: Sample, cancelled: IsCancelled
+) -> Sequence[Evidence]:
+    request = Request(sample.question, 0, sample.looking_for, sample.granularity)  # type: ignore[arg-type]
+    return strategy.rank(request, sample.documents, no_progress, cancelled)
+
+
+def _random_sentences(sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:
+    check(cancelled)
+    found = [
+        Evidence(document.span(unit.start, unit.end), 0.0)
+        for document in sample.documents
+        for unit in units(document, "sentence")
+    ]
+    random.Random(sample.id).shuffle(found)
+    return found
+
+
+def _line_a_page(sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:
+    check(cancelled)
+    pages = [_lines(document, *area) for document in sample.documents for area in _pages(document)]
+    deepest = max(map(len, pages), default=0)
+    return [page[row] for row in range(deepest) for page in pages if row < len(page)]
+
+
+def _pages(document: Document) -> list[tuple[int, int]]:
+    if document.pages:
+        return [(page.start, page.end) for page in document.pages]
+    ends = [match.end() for match in re.finditer(r"\S+", document.text)][
+        LINE_TOKENS - 1 :: LINE_TOKENS
+    ]
+    cuts = [0, *ends, len(document.text)]
+    return list(pairwise(cuts))
+
+
+def _lines(document: Document, start: int, end: int) -> list[Evidence]:
+    lines = re.finditer(r"[^\n]*\S[^\n]{0,80}", document.text[start:end])
+    return [Evidence(document.span(start + m.start(), start + m.end()), 0.0) for m in lines]
+
+
+def _inside(document: Document, start: int, end: int, chunk: Evidence) -> bool:
+    span = chunk.span
+    return span.document == document.id and span.start < end and start < span.end

@@ -1,0 +1,121 @@
+"""Evidence kept: the measure of a context that touching pages or dumping lines cannot fool.
+
+With gold spans it is the share of their characters that stand inside selected spans. With gold
+pages only, the figures, dates and names of the answer must stand inside a selected span *on a
+gold page*. One short line of every page touches all pages and keeps no evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from agent.citations import figures, names
+from documents import Document, Span
+from evals.samples import Gold, Scores
+
+ENOUGH = 0.9
+"""A question's evidence counts as kept with this share of its gold characters."""
+
+_DATE = re.compile(
+    r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}(?:,\s*\d{4})?"
+)
+_YEAR = re.compile(r"(?:19|20)\d\d")
+
+
+def evidence_kept(
+    gold: Gold, selected: Sequence[Span], documents: Mapping[str, Document]
+) -> Scores:
+    """``kept``, the share of gold evidence inside the selected spans, and ``found``, 1 if that
+    is at least 90%. Empty where the gold names neither spans nor pages."""
+    if gold.spans:
+        kept = characters_kept(gold.spans, selected, documents)
+        return {"kept": kept, "found": float(kept >= ENOUGH)}
+    if gold.pages:
+        marks = answer_marks(gold.answers)
+        if not marks:
+            return {}
+        kept = marks_on_pages(marks, gold.pages, selected, documents)
+        return {"kept": kept, "found": float(kept >= ENOUGH)}
+    return {}
+
+
+def characters_kept(
+    gold: Iterable[Span], selected: Sequence[Span], documents: Mapping[str, Document]
+) -> float:
+    """The share of the gold spans' characters, white space left out, inside selected spans."""
+    total = inside = 0
+    chosen = merged(selected)
+    for span in merged(gold):
+        text = documents[span.document].text
+        total += _dense(text, span.start, span.end)
+        for other in chosen:
+            if span.overlaps(other):
+                start, end = max(span.start, other.start), min(span.end, other.end)
+                inside += _dense(text, start, end)
+    return inside / total if total else 0.0
+
+
+def marks_on_pages(
+    marks: frozenset[str],
+    pages: Iterable[tuple[str, int]],
+    selected: Sequence[Span],
+    documents: Mapping[str, Document],
+) -> float:
+    """The share of the answer's marks that stand in the selected text of the gold pages."""
+    texts = [
+        text
+        for identity, number in pages
+        if 0 <= number < len(documents[identity].pages)
+        for text in _on_page(documents[identity], number, selected)
+    ]
+    there = " \n ".join(texts)
+    numbers, folded = figures(there), _fold(there)
+    return sum(mark in numbers or _fold(mark) in folded for mark in marks) / len(marks)
+
+
+def _on_page(document: Document, number: int, selected: Sequence[Span]) -> list[str]:
+    """The selected text on one page, a piece a span."""
+    page = document.pages[number]
+    return [
+        document.text[max(span.start, page.start) : min(span.end, page.end)]
+        for span in merged(selected)
+        if span.document == document.id and span.start < page.end and page.start < span.end
+    ]
+
+
+def answer_marks(answers: Iterable[str]) -> frozenset[str]:
+    """What of an answer must stand on the page: its figures (years only where there is nothing
+    else), else its dates, else its names, else the answer itself if it is a few words."""
+    text = " ".join(answers)
+    numbers = figures(text)
+    amounts = {number for number in numbers if not _YEAR.fullmatch(number)}
+    if amounts:
+        return frozenset(amounts)
+    if dates := _DATE.findall(text):
+        return frozenset(dates)
+    if numbers:
+        return frozenset(numbers)
+    if named := names(f". {text}"):
+        return frozenset(named)
+    return frozenset({text}) if 0 < len(text.split()) <= 6 else frozenset()
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The spans in order, those that overlap or touch made one."""
+    joined: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.document, s.start)):
+        last = joined[-1] if joined else None
+        if last is not None and last.document == span.document and span.start <= last.end:
+            joined[-1] = Span(span.document, last.start, max(last.end, span.end))
+        else:
+            joined.append(span)
+    return joined
+
+
+def _dense(text: str, start: int, end: int) -> int:
+    return sum(not c.isspace() for c in text[start:end])
+
+
+def _fold(text: str) -> str:
+    return re.sub(r"[\s,.]+", " ", text).strip().casefold()

@@ -1,0 +1,256 @@
+"""Runs methods over a task's samples and writes a record for each, at once and whole.
+
+A record is appended as soon as it is there; a run that was stopped, or killed, goes on with
+what is missing. One sample is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import TextIOWrapper
+from pathlib import Path
+
+from agent import Context, verdict_of
+from agent.citations import cite
+from agent.context import arrange, fill, render
+from app.results import Record, read_records
+from documents import Document, Evidence, IsCancelled, Progress
+from documents.errors import Cancelled, LongdocError, SettingsError
+from documents.progress import check, never_cancelled, no_progress
+from evals import provenance
+from evals.methods import Method
+from evals.metrics.evidence import evidence_kept
+from evals.samples import Outcome, Sample, Setup, Task
+from policy import Delta, Reasoner, answer_messages
+
+PROMPT_TOKENS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much context: a token budget, or (budget 0) everything that scores a threshold.
+    A budget of -1 is all that the reasoner's window holds."""
+
+    budget: int = 0
+    threshold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. ``answer`` asks the reasoner; without it only contexts are chosen."""
+
+    methods: Sequence[Method]
+    limits: Sequence[Limit]
+    answer: bool
+    seed: int = 0
+    settings_hash: str = ""
+
+
+class Runner:
+    """Appends to one file of records."""
+
+    def __init__(self, path: Path, reasoner: Reasoner, *, resume: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not resume:
+            raise SettingsError(
+                f"{path} holds records already.", "Add --resume, or choose another --out."
+            )
+        self.path = path
+        self._reasoner = reasoner
+        self._done = {record.key for record in read_records(path)} if path.exists() else set()
+        self._commit, self._machine = provenance.commit(), provenance.machine()
+        _drop_cut_line(path)
+
+    def run(
+        self,
+        task: Task,
+        setup: Setup,
+        plan: Plan,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+    ) -> int:
+        """Do what is missing of a task; how many records were written."""
+        total = sum(1 for _ in task.samples(setup))
+        written = 0
+        with self.path.open("a", encoding="utf-8") as stream:
+            for number, sample in enumerate(task.samples(setup)):
+                progress(task.name, number, total)
+                for method in plan.methods:
+                    check(cancelled)
+                    for record in self._one(task, sample, method, plan, cancelled):
+                        _append(stream, record)
+                        written += 1
+                for method in plan.methods:
+                    if method.forget is not None:
+                        for document in sample.documents:
+                            method.forget(document.id)
+            progress(task.name, total, total)
+        return written
+
+    def _one(
+        self, task: Task, sample: Sample, method: Method, plan: Plan, cancelled: IsCancelled
+    ) -> Iterator[Record]:
+        """The missing records of one sample by one method: ranked once, filled to each limit."""
+        blanks = [self._blank(sample, method, limit, plan) for limit in plan.limits]
+        missing = [
+            (blank, limit)
+            for blank, limit in zip(blanks, plan.limits, strict=True)
+            if blank.key not in self._done
+        ]
+        if not missing:
+            return
+        started = time.monotonic()
+        try:
+            ranked = method.rank(sample, cancelled)
+        except Cancelled:
+            raise
+        except LongdocError as error:
+            yield from (replace(blank, error=error.message) for blank, _ in missing)
+            return
+        rank_s = time.monotonic() - started
+        source = sum(self._reasoner.count(document.text) for document in sample.documents)
+        for blank, limit in missing:
+            record = replace(blank, source_tokens=source)
+            try:
+                yield self._record(
+                    task, sample, method, record, ranked, limit, plan, rank_s, cancelled
+                )
+            except Cancelled:
+                raise
+            except LongdocError as error:
+                yield replace(record, error=error.message)
+
+    def _record(  # noqa: PLR0917 - one sample's whole state
+        self,
+        task: Task,
+        sample: Sample,
+        method: Method,
+        record: Record,
+        ranked: Sequence[Evidence],
+        limit: Limit,
+        plan: Plan,
+        rank_s: float,
+        cancelled: IsCancelled,
+    ) -> Record:
+        documents = {document.id: document for document in sample.documents}
+        started = time.monotonic()
+        context = self._context(sample, method, ranked, limit, documents)
+        select_s = rank_s + time.monotonic() - started
+        spans = tuple(item.span for item in context.evidence)
+        outcome = Outcome(spans, context.text, context.tokens)
+        record = replace(
+            record,
+            evidence=tuple((s.document, s.start, s.end) for s in spans),
+            context_tokens=context.tokens,
+            select_s=round(select_s, 4),
+            total_s=round(select_s, 4),
+        )
+        if plan.answer:
+            record, outcome = self._answered(sample, context, record, outcome, cancelled)
+        scores = evidence_kept(sample.gold, spans, documents) | task.score(sample, outcome)
+        return replace(record, scores={k: round(float(v), 6) for k, v in scores.items()})
+
+    def _context(
+        self,
+        sample: Sample,
+        method: Method,
+        ranked: Sequence[Evidence],
+        limit: Limit,
+        documents: dict[str, Document],
+    ) -> Context:
+        if limit.budget:
+            budget = limit.budget if limit.budget > 0 else self._window(sample)
+            chosen, text = fill(
+                ranked, documents, budget, self._reasoner.count, cut_last=method.cut_last
+            )
+        else:
+            kept = [item for item in ranked if item.score >= limit.threshold]
+            chosen = arrange(kept, documents)
+            text = render(chosen, documents)
+        return Context(tuple(chosen), text, self._reasoner.count(text) if text else 0, 0)
+
+    def _window(self, sample: Sample) -> int:
+        """What the reasoner's context holds beside prompt, question and answer."""
+        answer = sample.max_answer_tokens or self._reasoner.config.max_answer_tokens
+        taken = PROMPT_TOKENS + answer + self._reasoner.count(sample.question)
+        return max(1, self._reasoner.context_tokens - taken)
+
+    def _answered(
+        self,
+        sample: Sample,
+        context: Context,
+        record: Record,
+        outcome: Outcome,
+        cancelled: IsCancelled,
+    ) -> tuple[Record, Outcome]:
+        started = time.monotonic()
+        parts: list[str] = []
+        usage = None
+        messages = answer_messages(sample.question, context.text)
+        if sample.prompt:
+            messages = [{"role": "user", "content": _prompt(sample, context)}]
+        for piece in self._reasoner.stream(
+            messages, max_tokens=sample.max_answer_tokens, cancelled=cancelled
+        ):
+            if not isinstance(piece, Delta):
+                usage = piece
+            elif piece.kind == "answer":
+                parts.append(piece.text)
+        text = "".join(parts).strip()
+        citations, _ = cite(text, context.evidence, {d.id: d for d in sample.documents})
+        verdict = verdict_of(text, citations)
+        record = replace(
+            record,
+            answer=text,
+            verdict=verdict,
+            cited=tuple((c.span.document, c.span.start, c.span.end, c.verified) for c in citations),
+            prompt_tokens=usage.prompt_tokens if usage else 0,
+            completion_tokens=usage.completion_tokens if usage else 0,
+            first_token_s=round((usage.first_token_s or 0.0) if usage else 0.0, 4),
+            total_s=round(record.select_s + time.monotonic() - started, 4),
+        )
+        cited = tuple(c.span for c in citations)
+        verified = tuple(c.verified for c in citations)
+        return record, replace(
+            outcome, answer=text, verdict=verdict, cited=cited, verified=verified
+        )
+
+    def _blank(self, sample: Sample, method: Method, limit: Limit, plan: Plan) -> Record:
+        return Record(
+            task=sample.task,
+            sample=sample.id,
+            method=method.name,
+            budget=limit.budget,
+            threshold=limit.threshold,
+            question=sample.question,
+            gold=sample.gold.answers,
+            tags=dict(sample.tags),
+            seed=plan.seed,
+            reasoner=self._reasoner.model if plan.answer else "",
+            settings_hash=plan.settings_hash,
+            commit=self._commit,
+            machine=self._machine,
+        )
+
+
+def _prompt(sample: Sample, context: Context) -> str:
+    """The task's own message, with the context in its place."""
+    return sample.prompt.replace("{context}", context.text)
+
+
+def _append(stream: TextIOWrapper, record: Record) -> None:
+    stream.write(record.line() + "\n")
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _drop_cut_line(path: Path) -> None:
+    """Remove a last line that a kill cut off, so that the next record starts a line."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        path.write_bytes(data[: data.rfind(b"\n") + 1])

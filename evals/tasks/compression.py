@@ -1,0 +1,116 @@
+"""Compression alone: how much of the labelled evidence a context keeps, no reasoner asked.
+
+Held-back documents of the training data, so that no critic trained here has read them. Each
+source alone ("alone"), and its document among others until the whole is 32K or 128K tokens
+long. Questions without evidence (a contract that lacks the clause) show what is kept of
+documents where nothing should be.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from compressor.training.data import (
+    PARAGRAPHS,
+    Corpus,
+    Question,
+    held_back,
+    load,
+    title_of,
+    widened,
+)
+from documents import Document
+from documents.errors import DataError
+from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
+
+SOURCES = (
+    "squad", "cuad", "policyqa", "evidence_inference", "quoref", "qmsum", "covidqa", "2wiki",
+    "musique", "tatqa",
+)  # fmt: skip
+"""obliqa is left out: its questions are machine-made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compression:
+    """``length``: tokens of all documents together, 0 for the labelled document alone."""
+
+    length: int = 0
+    source: str = "the sets named in the training data's README; held-back documents only"
+
+    @property
+    def name(self) -> str:
+        """compression, compression-32k, compression-128k."""
+        return f"compression-{self.length // 1000}k" if self.length else "compression"
+
+    def samples(self, setup: Setup) -> Iterator[Sample]:
+        """``limit`` questions a source, and as many without evidence from cuad."""
+        folder = setup.data / "train"
+        if not folder.is_dir():
+            raise DataError(f"{folder} is not there.", "Set LONGDOC_TEST_DATA to the data folder.")
+        corpus = _corpus(folder)
+        for source in SOURCES:
+            rows = [q for q in corpus.questions.get(source, []) if held_back(q.doc)]
+            for positive in (True, False):
+                chosen = [q for q in rows if bool(q.spans) is positive]
+                if not positive and source != "cuad":
+                    continue
+                rng = random.Random(f"{setup.seed}|{source}|{positive}")
+                rng.shuffle(chosen)
+                for number, question in enumerate(chosen[: setup.limit]):
+                    yield self._sample(corpus, question, number, setup)
+
+    def score(self, sample: Sample, outcome: Outcome) -> Scores:
+        """``share``: the share of all characters that was kept; on questions without evidence
+        the lower, the better."""
+        total = sum(len(document.text) for document in sample.documents)
+        kept = sum(len(span) for span in outcome.evidence)
+        measure = "share" if sample.gold.spans else "share_of_negatives"
+        return {measure: kept / total if total else 0.0}
+
+    def _sample(self, corpus: Corpus, question: Question, number: int, setup: Setup) -> Sample:
+        text = corpus.texts[question.doc]
+        document = text_document(title_of(question.doc) or "document", text)
+        gold = [document.span(a, b) for a, b in widened(question, text)] if question.spans else []
+        identity = f"{question.source}-{'p' if gold else 'n'}-{number}"
+        documents = self._joined(corpus, question.doc, document, setup, identity)
+        return Sample(
+            id=identity,
+            task=self.name,
+            question=question.text,
+            documents=documents,
+            gold=Gold(question.answers, tuple(gold)),
+            tags={"source": question.source, "evidence": "yes" if gold else "no"},
+            granularity="paragraph" if question.source in PARAGRAPHS else "sentence",
+        )
+
+    def _joined(
+        self, corpus: Corpus, own: str, document: Document, setup: Setup, identity: str
+    ) -> tuple[Document, ...]:
+        """The document among others, at a place drawn by the sample's id."""
+        if not self.length:
+            return (document,)
+        others = sorted(doc for doc in corpus.texts if held_back(doc))
+        rng = random.Random(f"{setup.seed}|{identity}")
+        room = self.length - setup.count(document.text)
+        joined: list[Document] = []
+        for name in rng.sample(others, len(others)):
+            if room <= 0:
+                break
+            tokens = setup.count(corpus.texts[name])
+            if name != own and tokens <= room * 1.1:
+                room -= tokens
+                joined.append(text_document(title_of(name) or "document", corpus.texts[name]))
+        joined.insert(rng.randint(0, len(joined)), document)
+        return tuple(joined)
+
+
+@lru_cache(maxsize=1)
+def _corpus(folder: Path) -> Corpus:
+    return load(folder)
+
+
+TASKS = (Compression(), Compression(32_000), Compression(128_000))
