@@ -10,6 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BULLETS = str.maketrans(dict.fromkeys("\uf0b7\uf0a7\uf0d8\uf076\uf0fc\uf02d", "•"))
+_EXPERT = {  # Adobe's private codes for old-style digits and small capitals
+    **{0xF730 + digit: str(digit) for digit in range(10)},
+    **{0xF761 + letter: chr(ord("A") + letter) for letter in range(26)},
+}
+_READABLE = {**_BULLETS, **_EXPERT}
 _JUNK = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff\U000f0000-\U0010ffff]"
@@ -137,7 +142,7 @@ def _clean(raw: list[RawWord]) -> tuple[list[RawWord], set[int]]:
                 words.append(word)
             continue
         ends_soft = text.endswith("\xad")
-        text = _JUNK.sub("", text.translate(_BULLETS))
+        text = _JUNK.sub("", text.translate(_READABLE))
         parts = text.split()
         if len(parts) == 1 and len(parts[0]) == len(word[4]):
             words.append(word)
