@@ -74,11 +74,16 @@ def mark(
     answer: str, references: Sequence[str], question: str = "", kind: Kind | None = None
 ) -> Mark:
     """The mark against the reference that the answer meets best. What counts as said is the
-    final answer where the reasoner gave one ("the answer is ..."), else the whole answer."""
+    final answer where the reasoner gave one ("the answer is ..."), else the whole answer; for
+    prose always the whole answer."""
     parsed = parse_answer(answer)
     said = _CITATION.sub("", parsed.final if parsed.final else parsed.text)
     refused = parsed.refused or refuses(said)
-    marks = [_mark(said, refused, gold, question, kind) for gold in references or ("n/a",)]
+    whole = _CITATION.sub("", parsed.text)
+    marks = []
+    for gold in references or ("n/a",):
+        is_a = kind or kind_of(gold)
+        marks.append(_mark(whole if is_a == "prose" else said, refused, gold, question, is_a))
     return max(marks, key=lambda m: (m.correct or 0.0, m.f_measure))
 
 
@@ -143,6 +148,21 @@ def overlap(said: str, gold: str) -> tuple[float, float]:
     return common / max(1, ours.total()), common / max(1, theirs.total())
 
 
+def key_terms(reference: str, question: str = "") -> frozenset[str]:
+    """What a prose reference says that the question does not: its names, and its words of six
+    letters or more."""
+    reference = key_claim(reference)
+    asked = set(tokens(question))
+    named = {word for name in names(". " + reference) for word in tokens(name)}
+    long = {word for word in tokens(reference) if len(word) >= 6 or "一" <= word <= "鿿"}
+    return frozenset(word for word in named | long if word not in asked)
+
+
+def terms_kept(answer: str, terms: frozenset[str]) -> float:
+    """The share of the terms that an answer has."""
+    return len(terms & set(tokens(parse_answer(answer).text))) / len(terms)
+
+
 def list_marks(said: Iterable[str], gold: Iterable[str]) -> tuple[float, float]:
     """Precision and recall of a list's items, each matched once; an item matches as a figure,
     else as the same words."""
@@ -166,8 +186,7 @@ def same_item(said: str, gold: str) -> bool:
     return tokens(said) == tokens(gold) and bool(tokens(gold))
 
 
-def _mark(said: str, refused: bool, gold: str, question: str, kind: Kind | None) -> Mark:
-    kind = kind or kind_of(gold)
+def _mark(said: str, refused: bool, gold: str, question: str, kind: Kind) -> Mark:
     if kind == "abstain":
         return Mark(kind, float(refused), float(refused), float(refused), refused)
     gold = key_claim(gold)
