@@ -20,6 +20,8 @@ from evals.tasks.haystacks import Text, essays, first_words, novels
 
 LENGTHS = (4_000, 16_000, 64_000, 256_000, 1_000_000, 2_000_000)
 DEPTHS = 11
+NEEDLE_WORDS = 20
+"""What is left free for a needle: none is longer."""
 
 _BREAK = re.compile(r"(?<=[.!?])[\"'”’)]*(?=[^\S\n]*(?:\n|$))")
 """Where a sentence ends a line: paragraph ends and, in hard-wrapped text, where one may be."""
@@ -94,7 +96,7 @@ class Needle:
         texts = ordered_texts(setup)
         depths = DEPTHS if setup.limit is None else setup.limit
         for length in setup.lengths or LENGTHS:
-            hay = _haystack(texts, length - 40 * (1 + self.near))
+            hay = _haystack(texts, length - NEEDLE_WORDS * (1 + self.near))
             for index in range(depths):
                 depth = index / (depths - 1) if depths > 1 else 0.5
                 yield self._sample(hay, setup.seed, length, index, depth)
@@ -117,12 +119,13 @@ class Needle:
         ]
         depths = [depth, *(rng.random() for _ in needles[1:])]
         documents = hidden(hay, needles, depths)
+        answers = tuple(dict.fromkeys((values[0], values[0].replace(",", ""))))
         return Sample(
             id=f"{self.name}-{length}-{index}",
             task=self.name,
             question=fact.question.format(thing=fact.things[0]),
             documents=documents,
-            gold=Gold((values[0],), _spans_of(documents, needles[0])),
+            gold=Gold(answers, (_span_of(documents, needles[0]),)),
             tags={"length": length, "depth": round(100 * depth)},
         )
 
@@ -191,11 +194,10 @@ def _values(kind: str, count: int, rng: random.Random) -> list[str]:
     return [f"{first} {last}" for first, last in pairs]
 
 
-def _spans_of(documents: Sequence[Document], needle: str) -> tuple[Span, ...]:
-    for document in documents:
-        if (at := document.text.find(needle)) >= 0:
-            return (document.span(at, at + len(needle)),)
-    raise AssertionError("the needle is not in the haystack")
+def _span_of(documents: Sequence[Document], needle: str) -> Span:
+    document = next(document for document in documents if needle in document.text)
+    at = document.text.index(needle)
+    return document.span(at, at + len(needle))
 
 
 TASKS = (Needle(), Needle(near=3))
