@@ -1,0 +1,142 @@
+"""What the page shows and does, driven without a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from talking_server import TalkingServer
+
+import ui
+from app.service import Question, Service
+
+SCRIPT = str(Path(ui.__file__).with_name("main.py"))
+Add = Callable[[str, str], str]
+REPORT = "# A *report* & <b>more</b>\n\nSales were $5 million, costs were $3 million.\n"
+
+
+def _page(**query: str) -> AppTest:
+    page = AppTest.from_file(SCRIPT, default_timeout=60)
+    for name, value in query.items():
+        page.query_params[name] = [value]
+    page.run()
+    assert not page.exception
+    return page
+
+
+def _shown(page: AppTest) -> str:
+    kinds = ("markdown", "caption", "html", "error")
+    return "\n".join(str(e.value or e.proto.body) for kind in kinds for e in page.get(kind))
+
+
+def _buttons(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def _ask(page: AppTest, question: str) -> AppTest:
+    page.text_area(key="question").set_value(question)
+    page.session_state["strategies"] = ["full"]
+    next(button for button in page.button if button.label == "Ask").click()
+    page.run()
+    assert not page.exception
+    return page
+
+
+def _until_done(page: AppTest, seconds: float = 60) -> AppTest:
+    limit = time.monotonic() + seconds
+    while "Stop" in _buttons(page):
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+        page.run()
+    assert not page.exception
+    return page
+
+
+def test_an_empty_library_says_what_to_do(service: Service) -> None:
+    page = _page()
+    assert "Add a document" in _shown(page)
+    assert "Ask" not in _buttons(page)
+
+
+def test_an_answer_streams_opens_its_citation_and_survives_a_reload(
+    service: Service, add: Add
+) -> None:
+    add("re*port* $1.md", REPORT)
+    page = _until_done(_ask(_page(), "What were sales?"))
+    assert "Sales were $5 million <strong><small>[1]</small></strong>." in _shown(page)
+    assert "Answered" in _shown(page)
+    run = page.query_params["run"][0]
+
+    cited = next(button for button in page.button if "verified" in button.label)
+    assert cited.label == r"\[1\] re\*port\* \$1\.md · verified"
+    cited.click().run()
+    assert "<mark>Sales were $5 million, costs were $3 million.</mark>" in _shown(page)
+
+    again = _page(run=run, cite=page.query_params["cite"][0])
+    assert "Sales were $5 million" in _shown(again)
+    assert "<mark>" in _shown(again)
+    assert again.multiselect(key="chosen").value == page.multiselect(key="chosen").value
+
+
+def test_stop_ends_an_answer_and_keeps_what_had_come(
+    service: Service, add: Add, talker: TalkingServer
+) -> None:
+    talker.says, talker.pause_s = "word " * 400, 0.05
+    add("report.md", REPORT)
+    page = _ask(_page(), "What were sales?")
+    run = page.query_params["run"][0]
+    while not any(event.kind == "answer" for event in service.log.events(run)):
+        time.sleep(0.05)
+    page.run()
+    next(button for button in page.button if button.label == "Stop").click().run()
+    asked = time.monotonic()
+    _until_done(page)
+    assert time.monotonic() - asked < 3
+    assert "Stopped." in _shown(page)
+    assert "word word" in _shown(page)
+
+
+def test_a_failure_is_told_with_its_remedy_and_without_a_traceback(
+    service: Service, add: Add, talker: TalkingServer
+) -> None:
+    add("report.md", REPORT)
+    talker.close()
+    page = _ask(_page(), "What were sales?")
+    assert "reasoner" in page.error[0].value
+    assert "Traceback" not in _shown(page)
+    assert not page.query_params.get("run")
+
+
+@pytest.mark.parametrize("question", ["", "   "])
+def test_an_empty_question_starts_nothing(service: Service, add: Add, question: str) -> None:
+    add("report.md", REPORT)
+    page = _ask(_page(), question)
+    assert "question is empty" in page.error[0].value
+
+
+def test_a_run_left_by_a_stopped_process_does_not_wait_for_ever(service: Service, add: Add) -> None:
+    run = service.log.create("What?", "rag", [add("report.md", REPORT)], "")
+    page = _page(run=run)
+    assert "was stopped while it worked" in page.error[0].value
+    assert "Stop" not in _buttons(page)
+
+
+def test_an_address_of_nothing_is_no_error(service: Service, add: Add) -> None:
+    add("report.md", REPORT)
+    assert "no longer there" in _shown(_page(run="0123456789ab", cite="x-1", page="-3"))
+
+
+def test_runs_started_together_are_answered_in_turn(service: Service, add: Add) -> None:
+    question = Question("What were sales?", (add("report.md", REPORT),), "full")
+    first, second = service.start([question, question])
+    limit = time.monotonic() + 60
+    while service.works_on(second):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    done = list(service.log.events(first))[-1]
+    begun = next(iter(service.log.events(second)))
+    assert done.kind == "done"
+    assert begun.at >= done.at
