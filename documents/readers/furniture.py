@@ -13,6 +13,8 @@ from documents.document import Block
 from documents.readers.layout import PageLayout
 
 _EDGE = 0.12  # the share of a page's height where furniture stands, at top and bottom
+_SIDE = 0.06  # the share of its width, at left and right
+_SIDE_TEXT = 8  # characters: a list's numbers may stand there too
 _MOST = 4  # blocks at each edge that are looked at
 _LONGEST = 300
 _NEAR = 6  # pages on either side where a repetition counts
@@ -27,7 +29,8 @@ _Key = tuple[str, str]
 
 
 def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> None:
-    """Turn the blocks at the pages' edges that repeat from page to page into furniture."""
+    """Turn the blocks at the pages' edges that repeat from page to page into furniture. What
+    stands further in than a block that does not repeat is content: a table's usual header."""
     keys = [_edge_keys(layout) for layout in layouts]
     where: dict[_Key, list[int]] = {}
     for page, found in enumerate(keys):
@@ -35,11 +38,15 @@ def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> 
             where.setdefault(key, []).append(page)
     numbers = _numbered(layouts, keys)
     for page, found in enumerate(keys):
+        inside: set[str] = set()  # edges whose furniture has ended, going inward
         for index, key in found.items():
-            if (page, index) in numbers or _repeats(page, where[key], len(layouts)):
+            repeats = key[0] not in inside and _repeats(page, where[key], len(layouts))
+            if (page, index) in numbers or repeats:
                 blocks[page][index] = replace(
                     blocks[page][index], kind="furniture", level=0, header=()
                 )
+            elif key[0] != "side":
+                inside.add(key[0])
         _drop_headers(blocks[page])
 
 
@@ -78,6 +85,12 @@ def _edge_keys(layout: PageLayout) -> dict[int, _Key]:
     for place, index in enumerate(np.argsort(-top, kind="stable")[:_MOST]):
         if place == 0 or top[index] > (1 - _EDGE) * layout.height:
             _add(found, layout, int(index), "bottom")
+    left = np.minimum.reduceat(words.boxes[:, 0], first)
+    right = np.maximum.reduceat(words.boxes[:, 2], first)
+    beside = (right < _SIDE * layout.width) | (left > (1 - _SIDE) * layout.width)
+    for index in np.flatnonzero(beside):
+        if len(_text(layout, layout.blocks[index])) >= _SIDE_TEXT:
+            _add(found, layout, int(index), "side")
     return found
 
 

@@ -30,13 +30,15 @@ def settle_headings(layouts: Sequence[PageLayout], blocks: list[list[Block]]) ->
             text = layout.text[block.start : block.end]
             if block.kind == "paragraph" and body and _is_large(text, size, body):
                 own[index] = replace(block, kind="heading")
-            elif block.kind == "heading" and body and size < 0.85 * body:
+            elif block.kind == "heading" and body and _is_remark(text, size, body):
                 own[index] = replace(block, kind="paragraph")
             if own[index].kind == "heading":
                 headings.append((page, index, (-_step(size, body), _rank(text))))
-    order = {key: level for level, key in enumerate(sorted({key for *_, key in headings}), 1)}
+    keys = sorted({key for *_, key in headings})
+    # Too many kinds: the few on a title page share level 1, those of the chapters stay apart.
+    levels = {key: max(1, n - max(0, len(keys) - DEEPEST)) for n, key in enumerate(keys, 1)}
     for page, index, key in headings:
-        blocks[page][index] = replace(blocks[page][index], level=min(order[key], DEEPEST))
+        blocks[page][index] = replace(blocks[page][index], level=levels[key])
 
 
 def _is_large(text: str, size: float, body: float) -> bool:
@@ -47,6 +49,15 @@ def _is_large(text: str, size: float, body: float) -> bool:
         and not text.endswith((".", ",", ";"))
         and text[0].isupper()
     )
+
+
+def _is_remark(text: str, size: float, body: float) -> bool:
+    """Whether a line that stood out on its page is no heading in the whole document: small
+    type, a remark in parentheses, or a sentence ("None.", "See the accompanying notes.")."""
+    if size < 0.85 * body or (text.startswith("(") and text.endswith(")")):
+        return True
+    named = any(kind.match(text) for kind in (_PART, _ITEM, _NOTE, _NUMBER))
+    return text.endswith(".") and size < 1.1 * body and not named
 
 
 def _body_size(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> float:
@@ -76,6 +87,11 @@ def _rank(text: str) -> int:
         return 1
     if numbered := _NUMBER.match(text):
         return 1 + numbered[1].count(".")
-    if text.isupper() or _NOTE.match(text):
+    if _in_capitals(text) or _NOTE.match(text):
         return 2
     return 3
+
+
+def _in_capitals(text: str) -> bool:
+    """Whether all but a short remark, as in "BALANCE SHEETS (Unaudited)", is capitals."""
+    return sum(map(str.isupper, text)) > 0.6 * sum(map(str.isalpha, text))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from documents.readers.pdf_order import Row
+from documents.readers.pdf_words import Piece
 
 _VALUE = re.compile(
     r"[(\[<>~≈±+\-–—−]*\s?(?:[$€£¥₹]|US\$|C\$|A\$)?\s?[(\-–—−]?\d[\d.,'’]*(?:/\d+)?"
@@ -24,6 +26,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _CURRENCY = re.compile(r"[(]?(?:[$€£¥₹]|US\$|C\$|A\$)[(]?|[(]")
+_SIGNS = frozenset("$€£¥₹")
 _CLOSING = re.compile(r"[)%]+|\)%|pts?\.?|bps")
 _CONTINUES = re.compile(r"(?:,|\b(?:of|and|or|by|for|to|from|in|on|the|with|per|at|non))$")
 
@@ -54,17 +57,38 @@ def cells_of(row: Row, texts: list[str]) -> list[Cell]:
     signs stay with their number."""
     cells: list[Cell] = []
     for piece in row.pieces:
-        text = " ".join([texts[word] for word in piece.words])
-        cell = cells[-1] if cells else None
-        if cell is not None and _belongs(cell, piece.x0 - cell.x1, text, row.size):
-            cell.lines[0].extend(piece.words)
-            cell.x1 = max(cell.x1, piece.x1)
-            cell.text += " " + text
-        else:
-            cells.append(Cell(piece.x0, piece.x1, [list(piece.words)], text))
+        for x0, x1, words in _before_currency(piece, texts):
+            text = " ".join([texts[word] for word in words])
+            cell = cells[-1] if cells else None
+            if cell is not None and _belongs(cell, x0 - cell.x1, text, row.size):
+                cell.lines[0].extend(words)
+                cell.x1 = max(cell.x1, x1)
+                cell.text += " " + text
+            else:
+                cells.append(Cell(x0, x1, [list(words)], text))
     for cell in cells:
         cell.kind = _kind(cell.text)
     return cells
+
+
+def _before_currency(piece: Piece, texts: list[str]) -> list[tuple[float, float, list[int]]]:
+    """A piece's words with their sides, cut where a figure ends and a currency sign follows,
+    which belongs to the next column ("21,697 $" and then "14,891")."""
+    words = piece.words
+    cuts = [
+        number
+        for number in range(1, len(words))
+        if texts[words[number]] in _SIGNS and _VALUE.fullmatch(texts[words[number - 1]])
+    ]
+    if not cuts:
+        return [(piece.x0, piece.x1, words)]
+    lengths = [len(texts[word]) + 1 for word in words]
+    step = (piece.x1 - piece.x0) / (sum(lengths) - 1)
+    found = []
+    for start, end in pairwise([0, *cuts, len(words)]):
+        x0 = piece.x0 + step * sum(lengths[:start])
+        found.append((x0, x0 + step * (sum(lengths[start:end]) - 1), words[start:end]))
+    return found
 
 
 def _belongs(cell: Cell, gap: float, text: str, size: float) -> bool:

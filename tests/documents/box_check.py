@@ -53,7 +53,7 @@ def _wrong(document: Document, pdf: pymupdf.Document, span: Span) -> str:
         return "a box stands on a page that the span is not on"
     for box in boxes:
         page = pdf[box.page].rect
-        on_page = page + (-_SLACK, -_SLACK, _SLACK, _SLACK)
+        on_page = pymupdf.Rect(-_SLACK, -_SLACK, page.width + _SLACK, page.height + _SLACK)
         if not on_page.contains(pymupdf.Rect(box.x0, box.y0, box.x1, box.y1)):
             return f"{box} is not on its page {page}"
     missing = _missing(_counted(quote), pdf, boxes)
@@ -124,7 +124,7 @@ def main(folder: Path, count: int, seed: int) -> bool:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--spans", type=int, default=200, help="spans a file")
     parser.add_argument("--seed", type=int, default=7)

@@ -7,6 +7,7 @@ Exits 1 if a file ended in anything but a document or a `DocumentError`, or cost
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import resource
@@ -44,7 +45,7 @@ def measure(path: Path) -> Row:
     """Read one file in a process of its own."""
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).resolve()), "--one", str(path)],
+        [sys.executable, str(Path(__file__).resolve()), str(path), "--one"],
         capture_output=True,
         text=True,
         check=False,
@@ -92,7 +93,11 @@ def table(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--one":
-        one(Path(sys.argv[2]))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--one", action="store_true", help="read this one file, print JSON")
+    asked = parser.parse_args()
+    if asked.one:
+        one(asked.folder)
     else:
-        sys.exit(0 if table(Path(sys.argv[1])) else 1)
+        sys.exit(0 if table(asked.folder) else 1)
