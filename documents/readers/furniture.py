@@ -12,9 +12,7 @@ import numpy as np
 from documents.document import Block
 from documents.readers.layout import PageLayout
 
-_EDGE = 0.12  # the share of a page's height where furniture stands, at top and bottom
-_SIDE = 0.06  # the share of its width, at left and right
-_SIDE_TEXT = 8  # characters: a list's numbers may stand there too
+_EDGE = 0.12  # the share of a page's height or width where furniture stands
 _MOST = 4  # blocks at each edge that are looked at
 _LONGEST = 300
 _NEAR = 6  # pages on either side where a repetition counts
@@ -87,10 +85,9 @@ def _edge_keys(layout: PageLayout) -> dict[int, _Key]:
             _add(found, layout, int(index), "bottom")
     left = np.minimum.reduceat(words.boxes[:, 0], first)
     right = np.maximum.reduceat(words.boxes[:, 2], first)
-    beside = (right < _SIDE * layout.width) | (left > (1 - _SIDE) * layout.width)
-    for index in np.flatnonzero(beside):
-        if len(_text(layout, layout.blocks[index])) >= _SIDE_TEXT:
-            _add(found, layout, int(index), "side")
+    beside = (right < _EDGE * layout.width) | (left > (1 - _EDGE) * layout.width)
+    for index in np.flatnonzero(beside & (bottom - top > 2 * (right - left))):
+        _add(found, layout, int(index), "side")
     return found
 
 
