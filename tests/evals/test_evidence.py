@@ -1,0 +1,134 @@
+"""Evidence kept, against values worked out by hand; the controls rank at the bottom."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from documents import Document, Page, Span
+from evals.methods import NAMES, Methods
+from evals.metrics.evidence import answer_marks, characters_kept, evidence_kept, merged
+from evals.samples import Gold, Sample, find_all, text_document
+from evals.stats import difference, estimate
+
+TEXT = "Alpha beta gamma. Delta 4,812 million. Omega."
+DOC = text_document("d", TEXT)
+DOCS = {DOC.id: DOC}
+
+
+def span(start: int, end: int) -> Span:
+    return DOC.span(start, end)
+
+
+def test_half_of_the_characters() -> None:
+    gold = [span(0, 10)]  # "Alpha beta": nine characters beside the blank
+    assert characters_kept(gold, [span(0, 5)], DOCS) == pytest.approx(5 / 9)
+    assert characters_kept(gold, [span(0, 5), span(3, 6)], DOCS) == pytest.approx(5 / 9)
+    assert characters_kept(gold, [span(0, 17)], DOCS) == 1
+    assert characters_kept(gold, [span(18, 30)], DOCS) == 0
+
+
+def test_found_from_nine_tenths_on() -> None:
+    gold = Gold(spans=(span(0, 10),))
+    assert evidence_kept(gold, [span(0, 9)], DOCS) == {"kept": pytest.approx(8 / 9), "found": 0}
+    assert evidence_kept(gold, [span(0, 10)], DOCS) == {"kept": 1, "found": 1}
+    assert evidence_kept(Gold(), [span(0, 10)], DOCS) == {}
+
+
+def paged() -> Document:
+    """Two pages that both print 4,812."""
+    text = "Revenue 4,812 is said here. Wages 77.\nOverview: 4,812 and more."
+    pages = (Page(100, 100, 0, 38), Page(100, 100, 38, len(text)))
+    return Document("paged", "p.pdf", text, pages, ())
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "kept"),
+    [
+        (0, 13, 1.0),  # the figure on the gold page
+        (38, 63, 0.0),  # the same figure on another page
+        (0, 7, 0.0),  # the gold page is touched, the figure is not there
+    ],
+)
+def test_the_figure_must_stand_on_a_gold_page(start: int, end: int, kept: float) -> None:
+    document = paged()
+    gold = Gold(answers=("It was $4,812 million.",), pages=(("paged", 0),))
+    scores = evidence_kept(gold, [document.span(start, end)], {"paged": document})
+    assert scores["kept"] == kept
+
+
+@pytest.mark.parametrize(
+    ("answer", "marks"),
+    [
+        ("Revenue was 4,812 in 2023, up 7%.", {"4812", "7"}),
+        ("In 2023.", {"2023"}),
+        ("On March 31, 2023.", {"31"}),
+        ("It is Ingrid Dahl.", {"Ingrid Dahl"}),
+        ("blue whales", {"blue whales"}),
+        ("", set()),
+    ],
+)
+def test_what_of_an_answer_must_be_there(answer: str, marks: set[str]) -> None:
+    assert answer_marks([answer]) == marks
+
+
+SPANS = st.lists(
+    st.tuples(st.integers(0, len(TEXT) - 1), st.integers(1, 12)).map(
+        lambda pair: span(pair[0], min(len(TEXT), sum(pair)))
+    ),
+    max_size=6,
+)
+
+
+@given(SPANS, SPANS, SPANS)
+def test_more_context_never_keeps_less(
+    gold: list[Span], less: list[Span], more: list[Span]
+) -> None:
+    kept = characters_kept(gold, less, DOCS)
+    assert 0 <= kept <= characters_kept(gold, less + more, DOCS) <= 1
+
+
+@given(SPANS)
+def test_merged_spans_hold_the_same_characters(spans: list[Span]) -> None:
+    def covered(some: list[Span]) -> set[int]:
+        return {at for each in some for at in range(each.start, each.end)}
+
+    joined = merged(spans)
+    assert covered(joined) == covered(spans)
+    assert all(a.end < b.start for a, b in pairwise(joined))
+
+
+def test_the_mean_and_its_interval() -> None:
+    found = estimate([0.0, 1.0] * 50)
+    assert (found.mean, found.count) == (0.5, 100)
+    # the standard error is 0.05: the 95% interval is about 0.4 to 0.6
+    assert found.low == pytest.approx(0.4, abs=0.03)
+    assert found.high == pytest.approx(0.6, abs=0.03)
+
+
+def test_paired_differences_take_both_answers_of_a_question() -> None:
+    rng = np.random.default_rng(1)
+    hard = {str(n): float(rng.random()) for n in range(50)}
+    better = {key: value + 0.1 for key, value in hard.items()}
+    found = difference(better, hard | {"only here": 9.0})
+    assert found is not None
+    assert found.count == 50
+    assert (found.low, found.mean, found.high) == pytest.approx((0.1, 0.1, 0.1))
+    assert difference({"a": 1.0}, {"b": 1.0}) is None
+
+
+def test_controls_touch_much_and_keep_little() -> None:
+    lines = [f"Line {n} of this page says nothing. The answer is {n} krone." for n in range(400)]
+    document = text_document("long", "\n\n".join(lines))
+    gold = Gold(("217 krone",), find_all(document, "The answer is 217 krone."))
+    sample = Sample("s1", "t", "What is the answer?", (document,), gold)
+    for name in ("random", "line_a_page"):
+        method = NAMES[name](Methods.__new__(Methods))
+        ranked = method.rank(sample, lambda: False)[:15]
+        assert len({item.span.start // 2_000 for item in ranked}) >= 8
+        scores = evidence_kept(gold, [item.span for item in ranked], {document.id: document})
+        assert scores["found"] == 0
