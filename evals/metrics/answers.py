@@ -46,7 +46,14 @@ _NO = re.compile(
     r"|^\W*(?:否|不是)"
 )
 _BOOLEAN = re.compile(r"(?i)^\W*(yes|no|true|false|是|否)\W*$")
-_WORD = re.compile(r"[^\W_]+(?:[.'’&-][^\W_]+)*|[一-鿿]")
+_WORD = re.compile(r"[^\W_一-鿿]+(?:[.'’&-][^\W_一-鿿]+)*|[一-鿿]")
+_SHORT_FOR = {
+    "ceo": "chief executive officer",
+    "cfo": "chief financial officer",
+    "coo": "chief operating officer",
+    "cto": "chief technology officer",
+    "vp": "vice president",
+}
 _STOP = frozenset(
     "a an the of in on at to for and or by is are was were be been it its this that these those "
     "as with from has have had which who what their there inc corp co ltd plc llc".split()
@@ -90,7 +97,8 @@ def mark(
 def kind_of(reference: str) -> Kind:
     """What a reference is."""
     reference = key_claim(reference)
-    words = len(_WORD.findall(reference))
+    # Two Chinese characters make a word, about.
+    words = len(_WORD.findall(reference)) - len(re.findall("[一-鿿]", reference)) // 2
     if _ABSENT.match(reference) or (not figures(reference) and refuses(reference)):
         return "abstain"
     if _BOOLEAN.match(reference) or (_DENIAL.match(reference) and not figures(reference)):
@@ -138,7 +146,9 @@ def f_measure(precision: float, recall: float) -> float:
 
 def tokens(text: str) -> list[str]:
     """The words of a text in lower case without function words; Chinese by the character."""
-    return [w for w in (m.casefold() for m in _WORD.findall(text)) if w not in _STOP]
+    words = (word.casefold() for word in _WORD.findall(text))
+    full = (part for word in words for part in _SHORT_FOR.get(word, word).split())
+    return [word for word in full if word not in _STOP]
 
 
 def overlap(said: str, gold: str) -> tuple[float, float]:
@@ -183,7 +193,14 @@ def same_item(said: str, gold: str) -> bool:
     wanted = figures(gold)
     if wanted and len(tokens(gold)) <= 3:
         return matched(figures(said), wanted) == (1.0, 1.0)
+    if bare(said) == bare(gold):
+        return True
     return tokens(said) == tokens(gold) and bool(tokens(gold))
+
+
+def bare(text: str) -> str:
+    """A text's letters and digits in lower case."""
+    return "".join(char for char in text.casefold() if char.isalnum())
 
 
 def _mark(said: str, refused: bool, gold: str, question: str, kind: Kind) -> Mark:
@@ -246,7 +263,8 @@ def name_marks(said: str, gold: str, question: str = "") -> tuple[float, float]:
         precision, recall = overlap(said, gold)
         return (precision, recall) if recall >= 0.5 and len(ours) <= 3 * len(wanted) else (0.0, 0.0)
     known = set(wanted) | set(tokens(question))
-    others = {n for n in map(str.casefold, names(". " + said)) if not known & set(tokens(n))}
+    named = {name: set(tokens(name)) for name in names(". " + said)}
+    others = [words for words in named.values() if words and not known & words]
     padding = len(ours) > 40 + 4 * len(wanted)
     return 1 / (1 + len(others) + padding), 1.0
 

@@ -30,7 +30,7 @@ _FIGURE = re.compile(
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|(?<!\d)\.\d+)"
     rf"(?:[\s-]?(?P<scale>(?i:{_WORD_SCALES})\b|[kKmMbB](?![\w-])|万亿|百万|亿|万|千))?"
     r"(?P<close>\))?"
-    rf"(?:[\s-]?(?P<scale2>(?i:{_WORD_SCALES})\b))?"
+    rf"(?:(?:\sin)?[\s-]?(?P<scale2>(?i:{_WORD_SCALES})\b))?"
     r"(?P<unit>\s?(?:%|％)|\s(?i:percent(?:age)?(?:\spoints?)?|per\scent)\b"
     r"|\s?(?i:dollars?|euros?|pounds|yuan|yen|USD|EUR|GBP|RMB)\b|\s?元)?",
 )
