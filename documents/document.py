@@ -119,7 +119,10 @@ class Document:
         return Span(self.id, start, end)
 
     def boxes(self, span: Span) -> tuple[Box, ...]:
-        """Where the span stands: one box per printed line it touches, in text order."""
+        """Where the span stands: one box per printed line it touches, in text order. An empty
+        span stands nowhere."""
+        if not len(span):
+            return ()
         first = int(np.searchsorted(self.words.ends, span.start, side="right"))
         last = int(np.searchsorted(self.words.starts, span.end, side="left"))
         found: dict[int, Box] = {}
@@ -137,7 +140,7 @@ class Document:
         return tuple(
             number
             for number, page in enumerate(self.pages)
-            if page.start < span.end and span.start < page.end
+            if page.start < span.end and span.start < page.end and len(span)
         )
 
     def blocks_in(self, start: int, end: int) -> Sequence[Block]:

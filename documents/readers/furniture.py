@@ -15,6 +15,7 @@ from documents.readers.layout import PageLayout
 _EDGE = 0.12  # the share of a page's height or width where furniture stands
 _MOST = 4  # blocks at each edge that are looked at
 _LONGEST = 300
+_TABLE = 3  # rows from which a table is content; a running head may look like a short one
 _NEAR = 6  # pages on either side where a repetition counts
 _PAGE_NUMBER = re.compile(
     r"\W*(?:page\s*)?(?:[A-Z]{1,2}-)?(?:\d{1,4}|[ivxlc]{1,7})(?:\s*(?:of|/)\s*\d{1,4})?\W*",
@@ -92,8 +93,10 @@ def _edge_keys(layout: PageLayout) -> dict[int, _Key]:
 
 
 def _add(found: dict[int, _Key], layout: PageLayout, index: int, edge: str) -> None:
-    block = layout.blocks[index]
-    text = _text(layout, block)
+    table = layout.tables[index]
+    if table >= 0 and layout.tables.count(table) >= _TABLE:
+        return  # rows of a long table often begin alike from page to page
+    text = _text(layout, layout.blocks[index])
     if len(text) <= _LONGEST:
         found[index] = (edge, _SPACE.sub("", _DIGITS.sub("#", text)).lower())
 
