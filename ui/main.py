@@ -54,7 +54,7 @@ def _results(service: Service) -> None:
         if found:
             st.caption("The answer at this address is no longer there. Ask again.")
         return
-    st.markdown(f"#### {label(runs[0].question)}")
+    st.markdown(f"#### {label(runs[0].question)}", anchors=False)
     opened = place.opened()
     citation = _citation(service, runs, opened)
     if opened is None or citation is None:

@@ -21,10 +21,16 @@ REPORT = "# A *report* & <b>more</b>\n\nSales were $5 million, costs were $3 mil
 def _page(**query: str) -> AppTest:
     page = AppTest.from_file(SCRIPT, default_timeout=60)
     for name, value in query.items():
-        page.query_params[name] = [value]
+        page.query_params[name] = value
     page.run()
     assert not page.exception
     return page
+
+
+def _at(page: AppTest, name: str) -> str:
+    """A part of the page's address."""
+    value = page.query_params[name]
+    return value if isinstance(value, str) else value[0]
 
 
 def _shown(page: AppTest) -> str:
@@ -68,14 +74,14 @@ def test_an_answer_streams_opens_its_citation_and_survives_a_reload(
     page = _until_done(_ask(_page(), "What were sales?"))
     assert "Sales were $5 million <strong><small>[1]</small></strong>." in _shown(page)
     assert "Answered" in _shown(page)
-    run = page.query_params["run"][0]
+    run = _at(page, "run")
 
     cited = next(button for button in page.button if "verified" in button.label)
     assert cited.label == r"\[1\] re\*port\* \$1\.md · verified"
     cited.click().run()
     assert "<mark>Sales were $5 million, costs were $3 million.</mark>" in _shown(page)
 
-    again = _page(run=run, cite=page.query_params["cite"][0])
+    again = _page(run=run, cite=_at(page, "cite"))
     assert "Sales were $5 million" in _shown(again)
     assert "<mark>" in _shown(again)
     assert again.multiselect(key="chosen").value == page.multiselect(key="chosen").value
@@ -87,8 +93,10 @@ def test_stop_ends_an_answer_and_keeps_what_had_come(
     talker.says, talker.pause_s = "word " * 400, 0.05
     add("report.md", REPORT)
     page = _ask(_page(), "What were sales?")
-    run = page.query_params["run"][0]
+    run = _at(page, "run")
+    limit = time.monotonic() + 30
     while not any(event.kind == "answer" for event in service.log.events(run)):
+        assert time.monotonic() < limit, list(service.log.events(run))
         time.sleep(0.05)
     page.run()
     next(button for button in page.button if button.label == "Stop").click().run()
