@@ -61,7 +61,7 @@ def _live(service: Service, run: Run) -> None:
         text = f"{label(watched.stage)}: {watched.done:,} of {watched.total:,}"
         st.progress(min(watched.done / watched.total, 1.0), text)
     elif not watched.answer:
-        st.caption(f":material/hourglass_top: {_doing(watched)}")
+        st.caption(f":material/hourglass_top: {_doing(watched, _in_turn(service, run.id))}")
     if watched.reasoning:
         with st.expander("Reasoning"):
             st.html(answer_html(watched.reasoning, "Reasoning"))
@@ -69,7 +69,14 @@ def _live(service: Service, run: Run) -> None:
         st.html(answer_html(watched.answer + " ▍", f"Answer by {STRATEGIES[run.strategy]}"))
 
 
-def _doing(watched: Watched) -> str:
+def _in_turn(service: Service, run: str) -> bool:
+    """Whether nothing that was asked before it is still being answered."""
+    ids = place.runs()
+    before = ids[: ids.index(run)] if run in ids else []
+    return not any(service.works_on(earlier) for earlier in before)
+
+
+def _doing(watched: Watched, in_turn: bool) -> str:
     if watched.reasoning:
         return "Thinking…"
     if watched.passages is not None:
@@ -77,7 +84,7 @@ def _doing(watched: Watched) -> str:
         return f"The model reads {passages} ({watched.tokens:,} tokens)…"
     if watched.stage:
         return f"{label(watched.stage)}…"
-    return "Waiting for its turn…"
+    return "Starting…" if in_turn else "Waiting for its turn…"
 
 
 def _ended(run: Run, watched: Watched) -> None:
@@ -158,7 +165,7 @@ def _pages(pages: list[int]) -> str:
 
 def _tokens(context: dict[str, Any]) -> str:
     text = f"{context['source_tokens']:,} tokens read, {context['tokens']:,} sent"
-    if ratio := context["compression_ratio"]:
+    if (ratio := context["compression_ratio"]) and ratio > 1:
         text += f" ({ratio:g}× smaller)"
     return text + (f"; left out: {context['left_out']}" if context["left_out"] else "")
 
