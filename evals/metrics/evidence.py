@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 
 from agent.citations import figures, names
 from documents import Document, Span
@@ -21,6 +22,7 @@ _DATE = re.compile(
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}(?:,\s*\d{4})?"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_YES_NO = re.compile(r"(?i)yes|no|true|false")
 
 
 def evidence_kept(
@@ -71,7 +73,9 @@ def marks_on_pages(
     ]
     there = " \n ".join(texts)
     numbers, folded = figures(there), _fold(there)
-    return sum(mark in numbers or _fold(mark) in folded for mark in marks) / len(marks)
+    return sum(
+        any(shown in numbers for shown in _printed(mark)) or _fold(mark) in folded for mark in marks
+    ) / len(marks)
 
 
 def _on_page(document: Document, number: int, selected: Sequence[Span]) -> list[str]:
@@ -88,6 +92,8 @@ def answer_marks(answers: Iterable[str]) -> frozenset[str]:
     """What of an answer must stand on the page: its figures (years only where there is nothing
     else), else its dates, else its names, else the answer itself if it is a few words."""
     text = " ".join(answers)
+    if _YES_NO.fullmatch(text.strip()):
+        return frozenset()
     numbers = figures(text)
     amounts = {number for number in numbers if not _YEAR.fullmatch(number)}
     if amounts:
@@ -99,6 +105,17 @@ def answer_marks(answers: Iterable[str]) -> frozenset[str]:
     if named := names(f". {text}"):
         return frozenset(named)
     return frozenset({text}) if 0 < len(text.split()) <= 6 else frozenset()
+
+
+def _printed(mark: str) -> list[str]:
+    """How a mark may stand on the page: as it is, and an amount in thousands, millions or
+    billions where that leaves three digits to tell it by (406100000 as 406.1)."""
+    shown = [mark]
+    if re.fullmatch(r"\d{4,}(?:\.\d+)?", mark):
+        digits = len(mark.replace(".", "").rstrip("0"))
+        amounts = (Decimal(mark) / 10**power for power in (3, 6, 9) if digits >= 3)
+        shown += [format(amount.normalize(), "f") for amount in amounts]
+    return shown
 
 
 def merged(spans: Iterable[Span]) -> list[Span]:
