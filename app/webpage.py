@@ -20,6 +20,8 @@ OPTIONS: dict[str, Any] = {
     "client.showErrorLinks": False,
     "client.toolbarMode": "minimal",
     "logger.hideWelcomeMessage": True,
+    # else every poll of a running answer collects garbage over all that PyTorch has loaded: seconds
+    "runner.postScriptGC": False,
     "server.fileWatcherType": "none",
     "server.headless": True,
     "server.maxUploadSize": UPLOAD_MB,
