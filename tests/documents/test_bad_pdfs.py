@@ -19,6 +19,7 @@ from documents import (
     DocumentError,
     DocumentStore,
     EncryptedError,
+    Limits,
     LongdocError,
     NotADocumentError,
     NoTextError,
@@ -138,7 +139,7 @@ def test_a_stream_that_inflates_to_gigabytes(tmp_path: Path) -> None:
     first, again = (packer.compress(unit) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
     path = _raw_pdf(tmp_path / "bomb.pdf", zlib.compress(first + 2000 * again, 9))
     assert path.stat().st_size < 2**20
-    store = _store(tmp_path)
+    store = DocumentStore(tmp_path / "home", limits=Limits(stall_s=4))
     error = _fine_within_limits(store, path)
     assert isinstance(error, TooCostlyError | NoTextError)
     assert _kept(store.home) == []
