@@ -190,6 +190,7 @@ def _launch(config: ReasonerConfig, folder: Path, state: Path, cancelled: IsCanc
     ]
     roots = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     environment = {
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin for one another starve on a busy machine
         **os.environ,
         KEY_VARIABLE: secrets.token_urlsafe(24),
         "PYTHONPATH": os.pathsep.join(root for root in roots if root),
