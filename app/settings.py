@@ -12,10 +12,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from compressor.config import CompressorConfig
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from compressor.config import CompressorConfig
 from documents.errors import SettingsError
 from documents.storage import default_home
 from policy.config import ReasonerConfig

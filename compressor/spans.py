@@ -8,7 +8,6 @@ span ends or begins there, is the published decoding, vectorised and in both dir
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,12 +106,3 @@ def _word_at(text: str, offset: int) -> tuple[int, int]:
         if match.start() > offset:
             break
     return offset, offset + 1
-
-
-def within(spans: Sequence[Scored], start: int, end: int) -> list[Scored]:
-    """The spans' parts between ``start`` and ``end``."""
-    return [
-        Scored(max(s.start, start), min(s.end, end), s.score)
-        for s in spans
-        if s.start < end and start < s.end
-    ]

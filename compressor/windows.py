@@ -17,7 +17,7 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from compressor.units import units
+from compressor.units import pieces as all_pieces
 from documents.document import Document
 from documents.progress import IsCancelled, check, never_cancelled
 
@@ -67,7 +67,7 @@ def prepare(
     document: Document, encode: Encode, cancelled: IsCancelled = never_cancelled
 ) -> Prepared:
     """Tokenise the document once. Raises `Cancelled` where a stop is asked for."""
-    found = units(document, "sentence")
+    found = all_pieces(document, "sentence")
     ids: list[int] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -135,7 +135,7 @@ def header_tokens(
     """The header of a window that starts at ``offset``: the document's name, the headings it
     stands under and, inside a table, the column heads, which are cut last."""
     columns = encode(" ".join(column_heads(document, offset))[:COLUMN_CHARACTERS])[:room]
-    above = " ".join([title(document.name), *headings(document, offset)])
+    above = " ".join([title(document.name), *headings(document, offset)]).strip()
     return (*encode(above)[: room - len(columns)], *columns)
 
 

@@ -34,7 +34,7 @@ def haystacks(
         for kind in ("text", "table") if source == "tatqa" else ("",):
             asked = [q for q in mine if _gold(q, corpus.texts[q.doc], kind)]
             for question in rng.sample(asked, min(per_source, len(asked))):
-                yield _joined(corpus, question, docs, kind, characters, rng)
+                yield _joined(corpus, question, docs, kind, size=characters, rng=rng)
 
 
 def _gold(question: Question, text: str, kind: str) -> list[Range]:
@@ -50,47 +50,37 @@ def _gold(question: Question, text: str, kind: str) -> list[Range]:
 
 
 def _joined(
-    corpus: Corpus,
-    question: Question,
-    docs: list[str],
-    kind: str,
-    characters: int,
-    rng: random.Random,
+    corpus: Corpus, question: Question, docs: list[str], kind: str, *, size: int, rng: random.Random
 ) -> Haystack:
     own = corpus.texts[question.doc]
     gold = _gold(question, own, kind)
-    others, size = [question.doc], min(len(own), characters)
-    for doc in rng.sample(docs, len(docs)):
-        if size >= characters:
-            break
-        if doc != question.doc:
-            others.append(doc)
-            size += len(corpus.texts[doc])
-    rng.shuffle(others)
-    text, blocks, moved = "", [], 0
-    for doc in others:
-        piece = corpus.texts[doc]
-        if doc == question.doc:
-            left = max(0, min(gold[0][0] - characters // 2, len(own) - characters))
-            left = own.rfind("\n", 0, left) + 1
-        else:
-            left = 0
+    left = max(0, min(gold[0][0] - size // 2, len(own) - size))
+    left = own.rfind("\n", 0, left) + 1
+    text, blocks, moved = "", list[Block](), 0
+    for doc in _drawn(corpus, question.doc, docs, size, rng):
         if title := title_of(doc):
             blocks.append(Block("heading", len(text), len(text) + len(title), 0, level=1))
             text += title + "\n\n"
-        if doc == question.doc:
-            moved = len(text) - left
-        piece = piece[left : left + characters]
+        mine = doc == question.doc
+        moved = len(text) - left if mine else moved
+        piece = own[left : left + size] if mine else corpus.texts[doc][:size]
         blocks += _blocks(piece, len(text))
         text += piece + "\n\n"
-    inside = tuple((a + moved, min(b + moved, len(text))) for a, b in gold if a + moved < len(text))
-    name = kind and f"{question.source} {kind}"
-    return Haystack(
-        name or question.source,
-        question.text,
-        Document(question.doc, "", text, (), tuple(blocks)),
-        inside,
-    )
+    inside = tuple((a + moved, b + moved) for a, b in gold if b <= left + size)
+    name = f"{question.source} {kind}".strip()
+    document = Document(question.doc, "", text, (), tuple(blocks))
+    return Haystack(name, question.text, document, inside or ((gold[0][0] + moved, len(text)),))
+
+
+def _drawn(corpus: Corpus, own: str, docs: list[str], size: int, rng: random.Random) -> list[str]:
+    """The question's document among as many others as there is room for."""
+    chosen, length = [own], min(len(corpus.texts[own]), size)
+    for doc in rng.sample(docs, len(docs)):
+        if length < size and doc != own:
+            chosen.append(doc)
+            length += len(corpus.texts[doc])
+    rng.shuffle(chosen)
+    return chosen
 
 
 def _lines(text: str, start: int) -> list[Range]:

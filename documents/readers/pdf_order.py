@@ -124,7 +124,9 @@ def _beside(piece: Piece, band: _Band, gutter: float) -> bool:
 
 def _runs(bands: list[_Band], gutter: float, strong: bool) -> list[tuple[bool, list[Piece]]]:
     """Neighbouring bands put together: those that read as two columns, and the others."""
-    verdicts = [None if band.spanning else _two_columns(band.pieces, gutter) for band in bands]
+    verdicts = [
+        None if band.spanning else _two_columns(band.pieces, gutter, strong) for band in bands
+    ]
     spanning = [band.spanning for band in bands]
     if strong:
         _spread(verdicts, spanning)
@@ -158,9 +160,10 @@ def _spread(verdicts: list[bool | None], spanning: list[bool]) -> None:
                 verdicts[index] = True
 
 
-def _two_columns(pieces: list[Piece], gutter: float) -> bool | None:
+def _two_columns(pieces: list[Piece], gutter: float, strong: bool) -> bool | None:
     """Whether a band reads down each side of the gutter (True), across it (False), or is too
-    small to tell (None)."""
+    small to tell (None). On a ``strong`` page of columns less of it need be prose: charts stand
+    between the paragraphs."""
     left = [piece for piece in pieces if piece.x0 < gutter - 1]
     right = [piece for piece in pieces if piece.x0 >= gutter - 1]
     if not left or not right or len(left) + len(right) < _MIN_LINES:
@@ -169,7 +172,8 @@ def _two_columns(pieces: list[Piece], gutter: float) -> bool | None:
     fill_right, words_right = _fill(right)
     if words_right >= 0.6 and fill_right >= 0.7 and len(right) >= 3:
         return words_left >= 0.5 or fill_left >= 0.6 or len(left) >= 3
-    return min(words_left, words_right) >= 0.6 and fill_left >= 0.65 and fill_right >= 0.45
+    prose = 0.5 if strong else 0.6
+    return min(words_left, words_right) >= prose and fill_left >= 0.65 and fill_right >= 0.45
 
 
 def _aligned(left: Iterable[Piece], right: list[Piece]) -> bool:

@@ -20,6 +20,8 @@ FULL = 0.99
 """A length is met from this share of it on (published searches go on to the last unit)."""
 NEAR = 0.97
 """What is enough for a sample when the number of units comes from the one before."""
+PIECE = 200_000
+"""Characters counted at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Generated:
     def _units(self, make: Make, ask: Ask, count: Callable[[str], int], last: int) -> int:
         def tokens(units: int) -> int:
             draft = make(ask, units)
-            return count(draft.prompt.replace("{context}", draft.context))
+            return tokens_of(draft.prompt.replace("{context}", draft.context), count)
 
         room = ask.length - self.answer_tokens
         if last and room * NEAR <= tokens(last) <= room:
@@ -121,6 +123,19 @@ class Generated:
         if not self.depth_tag:
             return sample
         return replace(sample, tags={"length": ask.length, "depth": round(100 * ask.depth)})
+
+
+def tokens_of(text: str, count: Callable[[str], int]) -> int:
+    """The tokens of a text, counted piece by piece: a tokenizer holds some 800 bytes for each.
+    Pieces begin before a space, where words' tokens begin, so the sum is the whole's count."""
+    total = start = 0
+    while start < len(text):
+        end = start + PIECE
+        if end < len(text) and (space := text.rfind(" ", start + 1, end)) > 0:
+            end = space
+        total += count(text[start:end])
+        start = end
+    return total
 
 
 def most_units(tokens: Callable[[int], int], room: int, least: int) -> int:

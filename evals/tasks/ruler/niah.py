@@ -82,7 +82,9 @@ class Needles:
         )
         question = f"{what} for {asked} mentioned in the provided text?"
         prompt = (ONE if one else SEVERAL).format(kind=kind, question=question, asked=asked)
-        looking_for = f"every sentence of the form: {self._needle(asked, '…')}"
+        looking_for = (
+            f"every sentence that gives a special magic {self.value_kind[:-1]} for {asked}"
+        )
         return Draft(context, question, prompt, answers, tuple(gold), looking_for)
 
     def _needle(self, key: str, of: str) -> str:

@@ -33,7 +33,7 @@ def _draft(ask: Ask, units: int) -> Draft:
     context, gold = _chain(names, number, units, rng)
     question = f"Find all variables that are assigned the value {number} in the text above."
     asked = _prompt("{context}", f"Question: {question}", number)
-    looking_for = f"every assignment of a variable, of the form: VAR {names[0]} = …"
+    looking_for = "every assignment of a variable, such as VAR X1 = 12345 or VAR X2 = VAR X1"
     return Draft(context, question, f"{example}\n\n{asked}", tuple(names), tuple(gold), looking_for)
 
 
