@@ -158,7 +158,7 @@ def _strategic(figures: Figures, writer: Writer) -> list[Flowable]:
         story += [heading(title, 2), *_prose(writer, "trading", 4)]
     story += section("Principal risks and uncertainties")
     for number, risk in enumerate(_RISKS.split("|"), 1):
-        story += [heading(f"{number}. {risk}", 2), *_prose(writer, "risk", 6)]
+        story += [heading(f"{number}. {risk}", 2), *_prose(writer, "risk", 7)]
     return story
 
 
@@ -208,7 +208,7 @@ def _accounts(facts: Facts, figures: Figures, writer: Writer) -> list[Flowable]:
         story += _prose(writer, "accounting", 2)
     story += section("Notes to the financial statements")
     for number, title in enumerate(_NOTES.split("|"), 1):
-        story += [heading(f"{number}. {title}", 2), *_prose(writer, "accounting", 7)]
+        story += [heading(f"{number}. {title}", 2), *_prose(writer, "accounting", 9)]
         story += _note_table(title, facts, figures)
         story += _prose(writer, "accounting", 4)
     story += section("Five-year record")

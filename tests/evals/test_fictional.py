@@ -27,7 +27,7 @@ def report(
 
 def _pages(figure: str, texts: list[str]) -> list[int]:
     """A page for every time the figure is printed."""
-    alone = re.compile(rf"(?<![\d,.]){re.escape(figure)}(?![\d,]|\.\d)")
+    alone = re.compile(rf"(?<![\d,.]){re.escape(figure)}(?!,?\d|\.\d)")
     return [page for page, text in enumerate(texts, 1) for _ in alone.finditer(text)]
 
 

@@ -246,9 +246,9 @@ def test_a_stop_is_heeded_while_the_server_is_silent(server: ChatServer, when: s
     begin = time.monotonic()
     with pytest.raises(Cancelled):
         list(reasoner(server).stream(ASK, cancelled=stop.is_set))
-    assert time.monotonic() - begin < 1.3
+    assert time.monotonic() - begin < 2
     if when != "list":
-        assert server.hung_up.wait(1), "the server is told, so that it stops working"
+        assert server.hung_up.wait(10), "the server is told, so that it stops working"
 
 
 def test_a_stream_that_is_given_up_ends_the_request(server: ChatServer) -> None:
@@ -256,7 +256,7 @@ def test_a_stream_that_is_given_up_ends_the_request(server: ChatServer) -> None:
     pieces = reasoner(server).stream(ASK)
     assert next(pieces) == Delta("answer", "Fi")
     pieces.close()
-    assert server.hung_up.wait(1)
+    assert server.hung_up.wait(10)
 
 
 def test_keys_are_never_shown(server: ChatServer, caplog: pytest.LogCaptureFixture) -> None:
