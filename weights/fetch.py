@@ -23,6 +23,8 @@ from weights.registry import Model, ModelFile, find, models_dir
 from weights.sources import Order, SourceError, from_hub, from_local, from_packages
 
 STAMP = ".verified.json"
+DERIVED = "derived"
+"""What is made from the files, in the model's folder; made anew when they change."""
 
 
 def ensure(
@@ -46,6 +48,7 @@ def ensure(
                 order = Order(model, file, _coming(name), progress, cancelled)
                 if not _in_place(order, folder):
                     _fetch(order, folder, offline)
+            shutil.rmtree(folder / DERIVED, ignore_errors=True)
             _write_stamp(model, folder)
             shutil.rmtree(_coming(name), ignore_errors=True)
     except OSError as error:
@@ -103,7 +106,9 @@ def _fetch(order: Order, folder: Path, offline: bool) -> None:
             except WrongHashError:
                 shutil.rmtree(order.coming, ignore_errors=True)
                 raise
-            arrived.replace(folder / order.file.path)
+            place = folder / order.file.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            arrived.replace(place)
             return
     raise _unavailable(order.model, order.file, reasons, offline)
 

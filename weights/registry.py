@@ -113,7 +113,7 @@ def _rows(path: Path, changed: int) -> tuple[Model, ...]:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
         return tuple(_model(row) for row in table["model"])
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise SettingsError(
             f"{path}: not a model registry: {error!r}", "Correct the file, or remove it."
         ) from error

@@ -18,7 +18,7 @@ import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from documents.errors import StorageError
@@ -98,45 +98,92 @@ def from_hub(order: Order) -> Path | None:
     hub = order.model.hub
     if hub is None:
         return None
-    import httpx
     from huggingface_hub import hf_hub_url
 
-    url = hf_hub_url(hub.repo, hub.name_of(order.file.path))
     target = order.target.with_name(f"{order.target.name}.hub")
-    timeout = httpx.Timeout(HUB_READ_S, connect=HUB_CONNECT_S)
+    url = hf_hub_url(hub.repo, hub.name_of(order.file.path))
+    download = _Download(url, order.file, target)
+    download.start()
     try:
-        with httpx.Client(timeout=timeout, follow_redirects=True) as client:
-            _hub_stream(client, url, order, target)
-    except httpx.HTTPStatusError as error:
-        raise SourceError(f"the hub answered {error.response.status_code}") from error
-    except httpx.HTTPError as error:
-        raise SourceError("the hub cannot be reached") from error
+        while download.is_alive():
+            order.report(_size(target))
+            download.join(POLL_S)
+    finally:
+        download.stopped.set()
+        download.join(POLL_S)
+    if download.error is not None:
+        raise download.error
+    order.report(_size(target))
     return target
 
 
-def _hub_stream(client: httpx.Client, url: str, order: Order, target: Path) -> None:
-    """Append what is missing of ``target``; a file the hub says is another is not begun."""
-    file = order.file
-    head = client.head(url, follow_redirects=False)
-    named = head.headers.get("x-linked-etag", "").strip('"')
-    if file.sha256 and len(named) == 64 and named != file.sha256:
-        raise SourceError("the hub has another version of the file")
-    have = target.stat().st_size if target.exists() else 0
-    if file.size and have == file.size:
-        return
-    need_space(target.parent, max(0, file.size - have))
-    headers = {"Range": f"bytes={have}-"} if have else {}
-    with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == 416:
-            target.unlink()
-        response.raise_for_status()
-        going_on = response.status_code == 206
-        done = have if going_on else 0
-        with target.open("ab" if going_on else "wb") as sink:
-            for chunk in response.iter_bytes(CHUNK):
+def _size(path: Path) -> int:
+    """Bytes of the file, which may not be there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class _Download(Thread):
+    """A hub download aside, so that a stop need not wait for a silent hub.
+
+    Once ``stopped`` is set it writes nothing more and ends by itself.
+    """
+
+    def __init__(self, url: str, file: ModelFile, target: Path) -> None:
+        super().__init__(name="longdoc-hub", daemon=True)
+        self.stopped = Event()
+        self.error: Exception | None = None
+        self._url = url
+        self._file = file
+        self._target = target
+
+    def run(self) -> None:
+        try:
+            self._get()
+        except Exception as error:  # noqa: BLE001 - a thread's errors go to whoever waits for it
+            self.error = error
+
+    def _get(self) -> None:
+        import httpx
+
+        timeout = httpx.Timeout(HUB_READ_S, connect=HUB_CONNECT_S)
+        plain = {"Accept-Encoding": "identity"}  # a Range counts the bytes that are sent
+        try:
+            with httpx.Client(timeout=timeout, follow_redirects=True, headers=plain) as client:
+                self._stream(client)
+        except httpx.HTTPStatusError as error:
+            raise SourceError(f"the hub answered {error.response.status_code}") from error
+        except httpx.HTTPError as error:
+            raise SourceError("the hub cannot be reached") from error
+
+    def _stream(self, client: httpx.Client) -> None:
+        """Append what is missing; a file the hub says is another is not begun."""
+        file, target = self._file, self._target
+        head = client.head(self._url, follow_redirects=False)
+        named = head.headers.get("x-linked-etag", "").strip('"')
+        if file.sha256 and len(named) == 64 and named != file.sha256:
+            raise SourceError("the hub has another version of the file")
+        have = _size(target)
+        if file.size and have == file.size:
+            return
+        need_space(target.parent, max(0, file.size - have))
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with client.stream("GET", self._url, headers=headers) as response:
+            if response.status_code == 416 and not self.stopped.is_set():
+                target.unlink()
+            response.raise_for_status()
+            if not self.stopped.is_set():
+                self._write(response)
+
+    def _write(self, response: httpx.Response) -> None:
+        with self._target.open("ab" if response.status_code == 206 else "wb") as sink:
+            for chunk in response.iter_bytes():
+                if self.stopped.is_set():
+                    return
                 sink.write(chunk)
-                done += len(chunk)
-                order.report(done)
+                sink.flush()
 
 
 @dataclass

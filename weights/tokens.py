@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from documents.errors import ModelError, ModelUnavailableError
-from weights.fetch import ensure
+from weights.fetch import DERIVED, ensure
 from weights.registry import Model, find
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-DERIVED = "derived"
 TURN_TOKENS = 8
 """Tokens a chat template may put around one message, where the template itself is not known."""
 
@@ -147,10 +146,15 @@ def _raise(message: str) -> None:
 
 
 def _render(template: str, chat: Mapping[str, str], messages: Sequence[Mapping[str, str]]) -> str:
-    rendered = _compiled(template).render(
-        messages=list(messages),
-        bos_token=chat["bos"],
-        eos_token=chat["eos"],
-        add_generation_prompt=True,
-    )
+    from jinja2 import TemplateError
+
+    try:
+        rendered = _compiled(template).render(
+            messages=list(messages),
+            bos_token=chat["bos"],
+            eos_token=chat["eos"],
+            add_generation_prompt=True,
+        )
+    except TemplateError as error:
+        raise ModelError(f"The chat template cannot be used: {error}") from error
     return str(rendered)
