@@ -34,7 +34,7 @@ library = typer.Typer(help="The documents read so far.", invoke_without_command=
 app.add_typer(library, name="library")
 
 Inputs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(metavar="PATH... QUESTION", help="files, then the question", show_default=False),
 ]
 Strategy = Annotated[str, typer.Option(help="cprs, rag or full (default: the setting)")]
@@ -54,7 +54,7 @@ Questions = Annotated[
 
 @app.command(epilog=EXIT_CODES)
 def ask(
-    inputs: Inputs,
+    inputs: Inputs = None,
     *,
     strategy: Strategy = "",
     budget: Budget = 0,
@@ -67,12 +67,12 @@ def ask(
     from app import commands
 
     options = commands.Options(strategy, budget, profile, password, as_json, questions)
-    commands.ask(inputs, options)
+    commands.ask(inputs or [], options)
 
 
 @app.command(epilog=EXIT_CODES)
 def select(
-    inputs: Inputs,
+    inputs: Inputs = None,
     *,
     strategy: Strategy = "",
     budget: Budget = 0,
@@ -85,12 +85,12 @@ def select(
     from app import commands
 
     options = commands.Options(strategy, budget, profile, password, as_json, questions)
-    commands.ask(inputs, options, answer=False)
+    commands.ask(inputs or [], options, answer=False)
 
 
 @app.command(epilog=EXIT_CODES)
 def compare(
-    inputs: Inputs,
+    inputs: Inputs = None,
     *,
     strategies: Annotated[str, typer.Option(help="which, separated by commas")] = "cprs,rag,full",
     budget: Budget = 0,
@@ -103,7 +103,7 @@ def compare(
     from app import commands
 
     options = commands.Options("", budget, profile, password, as_json, questions)
-    commands.compare(inputs, tuple(strategies.split(",")), options)
+    commands.compare(inputs or [], tuple(strategies.split(",")), options)
 
 
 @app.command(epilog=EXIT_CODES)

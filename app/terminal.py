@@ -82,4 +82,5 @@ class Bars:
 
     def hide(self) -> None:
         """Clear the bars, so that text can stream."""
-        self._progress.stop()
+        if self._console.is_terminal:  # elsewhere rich would write an empty line
+            self._progress.stop()

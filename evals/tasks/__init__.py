@@ -11,7 +11,19 @@ from importlib import import_module
 from documents.errors import SettingsError
 from evals.samples import Task
 
-MODULES = ("compression",)
+MODULES = (
+    "compression",
+    "needle",
+    "ruler",
+    "infinite",
+    "pdfs",
+    "financebench",
+    "mmlongbench",
+    "loong",
+    "l1_sets",
+    "longbench",
+    "longbench2",
+)
 
 
 def all_tasks() -> dict[str, Task]:
