@@ -86,9 +86,9 @@ class Compressor:
 
     def _loaded(self) -> Critic:
         if self._critic is None:
-            from compressor.critics.small import SmallCritic
+            from compressor.critics.load import load_critic
 
-            self._critic = SmallCritic(self._config)
+            self._critic = load_critic(self._config)
         return self._critic
 
 

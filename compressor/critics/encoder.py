@@ -59,7 +59,9 @@ def save_model(model: CriticModel, folder: Path, dtype: torch.dtype = torch.floa
         for k, v in model.state_dict().items()
         if v.is_floating_point()
     }
-    save_file(state, folder / "model.safetensors")
+    path = folder / "model.safetensors"
+    save_file(state, path)
+    path.chmod(0o644)  # written for its owner alone, it would not be for those who install it
 
 
 def load_model(folder: Path, attention: str = "sdpa") -> CriticModel:

@@ -7,7 +7,6 @@ cut there: of a very long question only the beginning counts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -46,7 +45,6 @@ class SmallCritic:
                 f"The critic's checkpoint {folder} has no {missing[0]}.", _hint(config)
             )
         import torch
-        from safetensors import SafetensorError
         from tokenizers import Tokenizer
 
         from compressor.critics.encoder import load_model
@@ -55,20 +53,18 @@ class SmallCritic:
             torch.set_num_threads(config.threads)
         try:
             model = load_model(folder)
-            words = (folder / "tokenizer.json").read_text("utf-8")
-            json.loads(words)  # tokenizers raises a bare Exception for what is no JSON
-            self._tokenizer = Tokenizer.from_str(words)
-        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._tokenizer.no_truncation()
+            self._tokenizer.no_padding()
+            self._cls, self._sep = self._tokenizer.encode("").ids
+        except Exception as error:  # for a broken file tokenizers raises no narrower one
             first = str(error).split("\n", 1)[0][:200]
             raise ModelError(
                 f"The critic's checkpoint {folder} cannot be loaded: {first}", _hint(config)
             ) from error
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
         self._config = config
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = model.to(self._device, _dtype(config.dtype, self._device))
-        self._cls, self._sep = self._tokenizer.encode("").ids
         self._ids = lru_cache(maxsize=1024)(self._encode_one)
 
     def prepare(self, document: Document, cancelled: IsCancelled) -> Prepared:

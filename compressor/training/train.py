@@ -154,10 +154,13 @@ def rate_at(config: Config, step: int, started: float) -> float:
     return config.learning_rate * decay * min(1.0, (step + 1) / config.warmup_steps)
 
 
-def save(model: CriticModel, optimizer: torch.optim.Optimizer, out: Path, step: int) -> None:
-    """A checkpoint that can be used and one that can be resumed, each put in place whole."""
+def save(
+    model: CriticModel, optimizer: torch.optim.Optimizer, tokenizer: Tokenizer, out: Path, step: int
+) -> None:
+    """A checkpoint that can be used and resumed, put in place whole."""
     fresh = out / "checkpoint.new"
     save_model(model, fresh)
+    tokenizer.save(str(fresh / "tokenizer.json"), pretty=False)
     state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     torch.save(state, fresh / "resume.pt")
     current = out / "checkpoint"
@@ -190,7 +193,7 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
     with (out / "log.jsonl").open("a") as log:
         while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
             rng = random.Random(config.seed * 1_000_003 + step)
-            size = rng.choice((500, 900, 1300, 1300))
+            size = rng.choice((300, 900, 1500, 1900))
             count = max(2, config.batch_tokens // (size // 4 + 40))
             batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
             rate = rate_at(config, step - first, started)
@@ -216,8 +219,8 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
                 log.write(json.dumps(row) + "\n")
                 log.flush()
             if step % config.checkpoint_steps == 0:
-                save(model, optimizer, out, step)
-        save(model, optimizer, out, step)
+                save(model, optimizer, tokenizer, out, step)
+        save(model, optimizer, tokenizer, out, step)
 
 
 def main() -> None:

@@ -1,0 +1,50 @@
+"""Which critic a checkpoint's folder holds, and on what and in what it computes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compressor.config import CompressorConfig
+from compressor.critics.base import Critic
+
+if TYPE_CHECKING:
+    import torch
+
+CPRS_MODEL_TYPES = ("qwen2", "llama")
+"""The ``model_type`` in ``config.json`` of the published architecture's checkpoints."""
+
+
+def load_critic(config: CompressorConfig) -> Critic:
+    """The critic that ``config.critic`` holds; without one, longdoc's own.
+
+    Raises `ModelUnavailableError` where a file is missing, `ModelError` where one is broken."""
+    if config.critic is not None and _model_type(config.critic) in CPRS_MODEL_TYPES:
+        from compressor.critics.qwen import QwenCritic
+
+        return QwenCritic(config)
+    from compressor.critics.small import SmallCritic
+
+    return SmallCritic(config)
+
+
+def device_and_dtype(asked: str) -> tuple[str, torch.dtype]:
+    """The GPU if PyTorch sees one. For ``auto`` bf16 where the processor computes in it:
+    elsewhere it is emulated, slowly."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if asked == "auto":
+        able = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return device, torch.bfloat16 if able else torch.float32
+    return device, torch.bfloat16 if asked == "bf16" else torch.float32
+
+
+def _model_type(folder: Path) -> object:
+    """What ``config.json`` says; none where it cannot be read, which the critic reports."""
+    try:
+        values = json.loads((folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return values.get("model_type") if isinstance(values, dict) else None
