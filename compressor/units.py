@@ -14,7 +14,8 @@ from compressor.sentences import sentences, trim
 from documents.document import Block, Document
 
 HEADING_AT_LEAST = 0.5
-"""A heading is evidence of its own from this score on, and only if nothing under it is better."""
+"""A heading is evidence of its own from this score on, and only if nothing under it has half of
+its score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def scores(
 
 
 def without_mere_headings(found: Sequence[Unit], score: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scores, with 0 for each heading that is less than the best unit under it, or that
+    """The scores, with 0 for each heading that has a unit under it with half of its score, or that
     scores below ``HEADING_AT_LEAST``: a heading is context, shown with what stands under it."""
     kept = score.copy()
     best = np.float32(0.0)
@@ -85,7 +86,7 @@ def without_mere_headings(found: Sequence[Unit], score: NDArray[np.float32]) -> 
         if not found[row].heading:
             best = max(best, score[row])
             continue
-        if score[row] < HEADING_AT_LEAST or score[row] <= best:
+        if score[row] < HEADING_AT_LEAST or score[row] <= 2 * best:
             kept[row] = 0.0
         best = np.float32(0.0)
     return kept

@@ -17,7 +17,7 @@ DATA = Path("..") / "shared" / "data"
 
 @app.command()
 def run(
-    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="or the name's beginning")],
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="or a beginning, or smoke")],
     *,
     strategy: Annotated[str, typer.Option(help="methods, by commas")] = "cprs,rag",
     budget: Annotated[str, typer.Option(help="token budgets, by commas; -1: the window")] = "2000",
@@ -32,7 +32,11 @@ def run(
     resume: Annotated[bool, typer.Option(help="go on with a run's records")] = False,
     data: Annotated[Path | None, typer.Option(help="default: LONGDOC_TEST_DATA")] = None,
 ) -> None:
-    """Run tasks by methods; one JSON line a sample in OUT/records.jsonl."""
+    """Run tasks by methods; one JSON line a sample in OUT/records.jsonl.
+
+    The name "smoke" stands for every task on tiny made-up data with the smallest reasoner, to
+    see that all of it works: data, limit, lengths, budget and answers are then its own.
+    """
     from evals.command import Options, run_tasks
 
     folder = data or Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))

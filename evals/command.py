@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from app.stopping import stoppable
 from app.terminal import Bars, write
 from documents import DocumentStore
 from documents.errors import SettingsError
+from evals import smoke
 from evals.methods import NAMES, Methods
 from evals.runner import Limit, Plan, Runner
-from evals.samples import Setup
-from evals.tasks import chosen
+from evals.samples import Setup, Task
+from evals.tasks import all_tasks, chosen
 from policy import Reasoner
 
 
@@ -35,11 +36,39 @@ class Options:
     out: Path
     resume: bool
     data: Path
+    answer_tokens: int | None = None
+
+
+Lengths = Callable[[Task], tuple[int, ...]]
+"""How long a generated task's samples are."""
 
 
 def run_tasks(names: Sequence[str], options: Options) -> None:
-    """Run every task; records go to ``options.out/records.jsonl``. Raises `LongdocError`s."""
-    tasks = chosen(names)
+    """Run every task; records go to ``options.out/records.jsonl``. Raises `LongdocError`s.
+
+    ``smoke`` among the names: the others, or every task where there are none, over tiny data."""
+    if smoke.NAME not in names:
+        _run(chosen(names), options, lambda _: options.lengths)
+        return
+    named = [name for name in names if name != smoke.NAME]
+    tasks = chosen(named) if named else list(all_tasks().values())
+    with tempfile.TemporaryDirectory(prefix="longdoc-smoke-") as folder:
+        smoke.make_data(Path(folder))
+        _run(tasks, _for_smoke(options, Path(folder)), smoke.lengths)
+
+
+def _for_smoke(options: Options, data: Path) -> Options:
+    return replace(
+        options,
+        budgets=smoke.BUDGETS,
+        reasoner=options.reasoner or smoke.REASONER,
+        limit=1,
+        data=data,
+        answer_tokens=smoke.ANSWER_TOKENS,
+    )
+
+
+def _run(tasks: Sequence[Task], options: Options, lengths: Lengths) -> None:
     settings = _settings(options)
     reasoner = Reasoner(settings.reasoner)
     store = DocumentStore(settings.home)
@@ -50,7 +79,6 @@ def run_tasks(names: Sequence[str], options: Options) -> None:
         count=reasoner.count,
         limit=options.limit,
         seed=options.seed,
-        lengths=options.lengths,
     )
     with (
         stoppable() as cancelled,
@@ -64,9 +92,11 @@ def run_tasks(names: Sequence[str], options: Options) -> None:
             answer=options.answer,
             seed=options.seed,
             settings_hash=settings.hash,
+            answer_tokens=options.answer_tokens,
         )
         for task in tasks:
-            written = runner.run(task, setup, plan, bars, cancelled)
+            its = replace(setup, lengths=lengths(task))
+            written = runner.run(task, its, plan, bars, cancelled)
             bars.hide()
             write(f"{task.name}: {written} records")
 

@@ -1,7 +1,8 @@
 """What is compared: longdoc's strategies, retrieval in three ways, and controls.
 
 A method ranks evidence for a sample once; the runner fills any number of budgets from the
-ranking, numbering and headings counted, as the product does.
+ranking, numbering and headings counted, as the product does. A method that writes a text of its
+own compresses for each budget instead.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from compressor import Compressor
 from compressor.units import units
 from documents import Document, Evidence, IsCancelled
 from documents.progress import check, no_progress
+from evals import llmlingua
 from evals.samples import Sample
 from policy import Reasoner
 from retrieval import Retriever
@@ -32,6 +34,7 @@ from retrieval.embedder import BertEmbedder
 from weights import ensure
 
 Rank = Callable[[Sample, IsCancelled], Sequence[Evidence]]
+Compress = Callable[[Sample, int, IsCancelled], llmlingua.Compressed]
 LINE_TOKENS = 500
 """Where a document has no pages, a line is taken of every so many words."""
 
@@ -39,12 +42,14 @@ LINE_TOKENS = 500
 @dataclass(frozen=True, slots=True)
 class Method:
     """``rank``: best first. ``cut_last``: whether the last piece may be cut to fill the budget.
-    ``forget`` drops what was kept about a document (an index), so that disk use is bounded."""
+    ``forget`` drops what was kept about a document (an index), so that disk use is bounded.
+    ``compress``: for what must know the budget and writes its own text; then nothing is ranked."""
 
     name: str
     rank: Rank
     cut_last: bool = True
     forget: Callable[[str], None] | None = None
+    compress: Compress | None = None
 
 
 class Methods:
@@ -71,7 +76,7 @@ class Methods:
 
     def nothing(self) -> Method:
         """No context at all: what the reasoner knows or guesses."""
-        return Method("none", lambda _sample, _cancelled: ())
+        return Method("none", _nothing)
 
     def dense(self) -> Method:
         """The RAG baseline: 600-token chunks by embeddings."""
@@ -97,6 +102,20 @@ class Methods:
     def rag_sentences(self) -> Method:
         """Control: RAG's best chunks cut into sentences, each ranked by the same embedder."""
         return Method("rag_sentences", self._rag_sentences, cut_last=False)
+
+    def longllmlingua(self) -> Method:
+        """LongLLMLingua over SmolLM2-135M. `SettingsError` where it has no environment."""
+        return self._llmlingua("longllmlingua", llmlingua.causal_model)
+
+    def llmlingua2(self) -> Method:
+        """LLMLingua-2. `SettingsError` where it has no environment or no weights."""
+        llmlingua.second_model()
+        return self._llmlingua("llmlingua2", llmlingua.second_model)
+
+    def _llmlingua(self, name: str, model: Callable[[], Path]) -> Method:
+        python = llmlingua.environment()
+        made = llmlingua.LlmLingua(name, python, model, self._reasoner.count)
+        return Method(name, _nothing, compress=made.compress)
 
     def _retrieval(self, name: str, ranking: str) -> Method:
         config = replace(self._settings.retrieval, ranking=ranking)  # type: ignore[arg-type]
@@ -137,6 +156,8 @@ NAMES: Mapping[str, Callable[[Methods], Method]] = {
     "random": Methods.random_sentences,
     "line_a_page": Methods.line_a_page,
     "rag_sentences": Methods.rag_sentences,
+    "longllmlingua": Methods.longllmlingua,
+    "llmlingua2": Methods.llmlingua2,
 }
 
 
@@ -145,6 +166,11 @@ def _by_strategy(
 ) -> Sequence[Evidence]:
     request = Request(sample.question, 0, sample.looking_for, sample.granularity)  # type: ignore[arg-type]
     return strategy.rank(request, sample.documents, no_progress, cancelled)
+
+
+def _nothing(sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:
+    del sample, cancelled
+    return ()
 
 
 def _random_sentences(sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
@@ -23,7 +23,7 @@ from documents.progress import check, never_cancelled, no_progress
 from evals import provenance
 from evals.methods import Method
 from evals.metrics.evidence import evidence_kept
-from evals.samples import Outcome, Sample, Setup, Task
+from evals.samples import Outcome, Sample, Scores, Setup, Task
 from policy import Delta, Reasoner, answer_messages
 
 PROMPT_TOKENS = 400
@@ -40,13 +40,15 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run. ``answer`` asks the reasoner; without it only contexts are chosen."""
+    """What to run. ``answer`` asks the reasoner; without it only contexts are chosen.
+    ``answer_tokens``: the most that an answer may have, whatever the task asks for."""
 
     methods: Sequence[Method]
     limits: Sequence[Limit]
     answer: bool
     seed: int = 0
     settings_hash: str = ""
+    answer_tokens: int | None = None
 
 
 class Runner:
@@ -75,20 +77,29 @@ class Runner:
         """Do what is missing of a task; how many records were written."""
         total = sum(1 for _ in task.samples(setup))
         written = 0
+        kept: set[str] = set()
         with self.path.open("a", encoding="utf-8") as stream:
-            for number, sample in enumerate(task.samples(setup)):
+            for number, asked in enumerate(task.samples(setup)):
                 progress(task.name, number, total)
+                sample = self._shortened(asked, plan)
+                ids = {document.id for document in sample.documents}
+                _forget(plan.methods, kept - ids)
+                kept &= ids
                 for method in plan.methods:
                     check(cancelled)
                     for record in self._one(task, sample, method, plan, cancelled):
                         _append(stream, record)
                         written += 1
-                for method in plan.methods:
-                    if method.forget is not None:
-                        for document in sample.documents:
-                            method.forget(document.id)
+                        kept |= ids
+            _forget(plan.methods, kept)
             progress(task.name, total, total)
         return written
+
+    def _shortened(self, sample: Sample, plan: Plan) -> Sample:
+        if plan.answer_tokens is None:
+            return sample
+        asked = sample.max_answer_tokens or self._reasoner.config.max_answer_tokens
+        return replace(sample, max_answer_tokens=min(asked, plan.answer_tokens))
 
     def _one(
         self, task: Task, sample: Sample, method: Method, plan: Plan, cancelled: IsCancelled
@@ -137,7 +148,11 @@ class Runner:
     ) -> Record:
         documents = {document.id: document for document in sample.documents}
         started = time.monotonic()
-        context = self._context(sample, method, ranked, limit, documents)
+        measured: Scores = {}
+        if method.compress is None:
+            context = self._context(sample, method, ranked, limit, documents)
+        else:
+            context, measured = self._compressed(sample, method, limit, cancelled)
         select_s = rank_s + time.monotonic() - started
         spans = tuple(item.span for item in context.evidence)
         outcome = Outcome(spans, context.text, context.tokens)
@@ -151,6 +166,7 @@ class Runner:
         if plan.answer:
             record, outcome = self._answered(sample, context, record, outcome, cancelled)
         scores = evidence_kept(sample.gold, spans, documents) | task.score(sample, outcome)
+        scores |= measured
         return replace(record, scores={k: round(float(v), 6) for k, v in scores.items()})
 
     def _context(
@@ -171,6 +187,16 @@ class Runner:
             chosen = arrange(kept, documents)
             text = render(chosen, documents)
         return Context(tuple(chosen), text, self._reasoner.count(text) if text else 0, 0)
+
+    def _compressed(
+        self, sample: Sample, method: Method, limit: Limit, cancelled: IsCancelled
+    ) -> tuple[Context, Scores]:
+        """The context of a method that writes its own text, and what it measured on the way."""
+        if method.compress is None or not limit.budget:
+            raise SettingsError(f"{method.name} knows no thresholds.", "Name a --budget instead.")
+        budget = limit.budget if limit.budget > 0 else self._window(sample)
+        made = method.compress(sample, budget, cancelled)
+        return Context(made.evidence, made.text, self._reasoner.count(made.text), 0), made.scores
 
     def _window(self, sample: Sample) -> int:
         """What the reasoner's context holds beside prompt, question and answer."""
@@ -239,6 +265,14 @@ class Runner:
 def _prompt(sample: Sample, context: Context) -> str:
     """The task's own message, with the context in its place."""
     return sample.prompt.replace("{context}", context.text)
+
+
+def _forget(methods: Sequence[Method], documents: Iterable[str]) -> None:
+    """Drop what was kept about documents, once the next sample does not have them."""
+    for method in methods:
+        if method.forget is not None:
+            for document in documents:
+                method.forget(document)
 
 
 def _append(stream: TextIOWrapper, record: Record) -> None:

@@ -142,11 +142,14 @@ def _padded(rows: Sequence[Sequence[int]], device: str) -> tuple[torch.Tensor, l
 
 
 def _blanks_apart(window: Window, keep: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``keep``, [n], where a token of nothing but blanks gets the lesser of its neighbours': a span
-    neither begins nor ends with one."""
-    prepared, text = window.prepared, window.prepared.document.text
+    """``keep``, [n], where a token of nothing but blanks gets the lesser of the nearest others'
+    (0 beyond the window): a span neither begins nor ends with one."""
+    prepared, text, size = window.prepared, window.prepared.document.text, len(keep)
     part = slice(window.first, window.last)
-    places = zip(prepared.starts[part].tolist(), prepared.ends[part].tolist(), strict=True)
-    blank = np.array([not text[start:end].strip() for start, end in places])
-    around = np.minimum(np.append(keep[1:], keep[-1:]), np.append(keep[:1], keep[:-1]))
-    return np.where(blank, around, keep)
+    ranges = zip(prepared.starts[part].tolist(), prepared.ends[part].tolist(), strict=True)
+    blank = np.array([not text[start:end].strip() for start, end in ranges])
+    place = np.arange(1, size + 1)
+    before = np.maximum.accumulate(np.where(blank, 0, place))
+    after = np.minimum.accumulate(np.where(blank, size + 1, place)[::-1])[::-1]
+    padded = np.pad(keep, 1)
+    return np.minimum(padded[before], padded[after])

@@ -6,10 +6,10 @@ the window as a third turn called "context", which is not closed.
     <|im_start|>context\\n{window}
 
 The text is tokenised as it stands, blanks and line ends included. Not repeated from the released
-code: a sentence longer than a window loses its end there; other text than Chinese is cut
+code: a sentence longer than a window loses its end; a text without Chinese characters is cut
 wherever a window is full, within a word too; what comes after 2,048,000 tokens is dropped; a
-prompt as long as a window leaves no room; marks such as ``<|im_end|>`` inside a document count
-as marks.
+prompt as long as a window leaves no room. Marks such as ``<|im_end|>`` in a document or a
+question are text here.
 """
 
 from __future__ import annotations

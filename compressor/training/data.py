@@ -23,6 +23,8 @@ from compressor.training.tables import TableQuestion, draw_table, made_up_questi
 
 Range = tuple[int, int]
 WIDEN = frozenset({"squad", "quoref", "covidqa", "policyqa", "2wiki"})
+DRAWS = 6
+"""Tries at a window that does not begin inside the evidence."""
 PARAGRAPHS = frozenset({"obliqa", "qmsum", "musique", "cuad"})
 
 
@@ -135,11 +137,18 @@ def _touch(a: Range, b: Range) -> bool:
 
 
 def cut_window(text: str, around: int, size: int, rng: random.Random) -> Range:
-    """About ``size`` characters that hold ``around``, at sentence ends where there are any."""
-    start = max(0, around - rng.randint(0, size))
-    end = min(len(text), start + size)
-    start = max(0, min(start, end - size))
-    whole = [s for s in sentences(text, start, end, lines_end=True) if s[1] - s[0] < size]
+    """About ``size`` characters that hold ``around``, at sentence ends where there are any.
+
+    A draw that begins inside the very sentence is made again: else evidence would open windows
+    far more often than in use, and whatever opens one would be taken for evidence."""
+    start, end, whole = 0, 0, list[Range]()
+    for _ in range(DRAWS):
+        start = max(0, around - rng.randint(0, size))
+        end = min(len(text), start + size)
+        start = max(0, min(start, end - size))
+        whole = [s for s in sentences(text, start, end, lines_end=True) if s[1] - s[0] < size]
+        if start == 0 or (len(whole) > 2 and whole[1][0] <= around):
+            break
     if start > 0 and len(whole) > 2 and whole[1][0] <= around:
         start = whole[1][0]
     if end < len(text) and len(whole) > 2 and whole[-2][1] > around:

@@ -193,7 +193,7 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
     with (out / "log.jsonl").open("a") as log:
         while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
             rng = random.Random(config.seed * 1_000_003 + step)
-            size = rng.choice((300, 900, 1500, 1900))
+            size = rng.choice((700, 1300, 1900, 1900))
             count = max(2, config.batch_tokens // (size // 4 + 40))
             batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
             rate = rate_at(config, step - first, started)

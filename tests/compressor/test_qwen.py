@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,19 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_critics import ASKED, PROSE, VOCABULARY, made, sample, saved, small_tokenizer
 from made_documents import document_of
 from safetensors.torch import load_file, save_file
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from slow_cprs import slow_decision, slow_states
+from tokenizers import Tokenizer
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    BertConfig,
-    BertModel,
-    LlamaConfig,
-    LlamaForCausalLM,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
+from transformers import AutoModelForCausalLM, BertConfig, BertModel
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 import weights
@@ -50,109 +42,43 @@ from documents.document import Document
 from documents.errors import ModelError, ModelUnavailableError
 from documents.progress import never_cancelled
 
-VOCABULARY = 420
-PATTERN = (  # the published tokenizer's
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-PROSE = [
-    "The lease of the northern warehouse was signed on 14 March 2019. It runs for twelve years.",
-    "The company has 412 employees. Most of them live in the valley, near the mill.",
-    "A fire in the silo stopped production for nine days; nobody was hurt. A bearing broke.",
-]
-ASKED = "When was the lease signed?"
-
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    """A small byte-level tokenizer that parts text as the published one does."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    made.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=["<|im_start|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    prompts = [system_prompt(size) for size in TASKS]
-    made.train_from_iterator([*PROSE, *prompts, *prompts, "outside"], trainer)
-    return made
-
-
-def folder_of(kind: str, folder: Path, tied: bool) -> Path:
-    """A transformers checkpoint of random weights, every one of them."""
-    torch.manual_seed(7)
-    shape: dict[str, Any] = {
-        "vocab_size": VOCABULARY,
-        "intermediate_size": 40,
-        "num_hidden_layers": 4,
-        "max_position_embeddings": 4096,
-        "tie_word_embeddings": tied,
-    }
-    base: Any
-    if kind == "qwen2":
-        heads = {"hidden_size": 32, "num_attention_heads": 4, "num_key_value_heads": 2}
-        base = Qwen2ForCausalLM(Qwen2Config(**shape, **heads))
-    else:
-        heads = {"hidden_size": 36, "num_attention_heads": 6, "num_key_value_heads": 2}
-        base = LlamaForCausalLM(LlamaConfig(**shape, **heads, head_dim=8, rms_norm_eps=1e-5))
-    with torch.no_grad():
-        for name, value in base.named_parameters():
-            value.normal_(1.0 if "norm" in name else 0.0, 0.25)
-    base.save_pretrained(folder)
-    return folder
-
-
-def made(kind: str, tmp_path: Path, settings: Settings, tied: bool = False) -> CprsModel:
-    """A random critic of the kind, made the way one is initialised."""
-    model = start_from(folder_of(kind, tmp_path / f"{kind}-{tied}", tied), settings)
-    nn.init.normal_(model.cls_head.weight, std=0.5)
-    return model.eval()
-
-
-def saved(model: CprsModel, tokenizer: Tokenizer, folder: Path) -> Path:
-    """The folder, with a critic in it."""
-    save_model(model, folder)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
-
-
-def sample(length: int, seed: int = 0) -> list[int]:
-    return torch.randint(
-        VOCABULARY, (length,), generator=torch.Generator().manual_seed(seed)
-    ).tolist()
+    """Parts text as the published tokenizer does."""
+    return small_tokenizer()
 
 
 # What each layer sees
 
 
-def outputs(
-    model: CprsModel, ids: Sequence[int], at: int | None = None, of: int = 0
-) -> list[Tensor]:
-    """What comes out of each layer, [length, hidden]; token ``of`` of what goes into layer ``at``
-    is changed."""
+def outputs(model: CprsModel, ids: Tensor, at: int | None = None) -> list[Tensor]:
+    """What comes out of each layer, [rows, length, hidden]. Of what goes into layer ``at`` token
+    i of row i is changed."""
     found: list[Tensor] = []
 
     def change(_: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
-        hidden = given[0].clone()
-        hidden[0, of] += 1.0
-        return (hidden, *given[1:])
+        return (given[0] + torch.eye(len(ids))[..., None], *given[1:])
 
     layers = model.model.layers
-    hooks = [each.register_forward_hook(lambda *a: found.append(a[2][0])) for each in layers]
+    hooks = [each.register_forward_hook(lambda *a: found.append(a[2])) for each in layers]
     if at is not None:
         hooks.append(layers[at].register_forward_pre_hook(change))
     with torch.inference_mode():
-        model(torch.tensor([ids]), [len(ids)])
+        model(ids, [ids.shape[1]] * len(ids))
     for hook in hooks:
         hook.remove()
     return found
+
+
+def changed(one: Tensor, two: Tensor) -> Tensor:
+    """Row i, place j: whether changing token i has changed token j's state."""
+    return (one - two).abs().amax(-1) > 1e-6
+
+
+SIZE = 9
+BEHIND = torch.ones(SIZE, SIZE, dtype=torch.bool).triu()
+EVERYTHING = torch.ones(SIZE, SIZE, dtype=torch.bool)
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "llama"])
@@ -160,25 +86,23 @@ def outputs(
 def test_a_layer_sees_what_is_behind_and_from_n_up_everything(
     kind: str, first: int, tmp_path: Path
 ) -> None:
-    model, ids = made(kind, tmp_path, Settings(first)), sample(9)
+    model, ids = made(kind, tmp_path, Settings(first)), torch.tensor([sample(SIZE)] * SIZE)
     plain = outputs(model, ids)
     for layer in range(4):
-        for place in range(9):
-            after = outputs(model, ids, layer, place)[layer]
-            changed = (after - plain[layer]).abs().amax(-1) > 1e-6
-            wanted = torch.arange(9) >= (place if layer < first else 0)
-            assert changed.tolist() == wanted.tolist(), (layer, place)
+        seen = changed(plain[layer], outputs(model, ids, layer)[layer])
+        assert torch.equal(seen, BEHIND if layer < first else EVERYTHING), layer
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "llama"])
 def test_a_token_changes_what_is_before_it_only_from_n_up(kind: str, tmp_path: Path) -> None:
-    model, ids = made(kind, tmp_path, Settings(2)), sample(9)
-    plain = outputs(model, ids)
-    for place in range(9):
-        other = [*ids[:place], (ids[place] + 1) % VOCABULARY, *ids[place + 1 :]]
-        for layer, (one, two) in enumerate(zip(plain, outputs(model, other), strict=True)):
-            changed = (one - two).abs().amax(-1) > 1e-6
-            assert not changed[:place].any() if layer < 2 else changed.all()
+    model, ids = made(kind, tmp_path, Settings(2)), torch.tensor([sample(SIZE)] * SIZE)
+    others = (ids + torch.eye(SIZE, dtype=torch.long)) % VOCABULARY
+    for layer, (one, two) in enumerate(
+        zip(outputs(model, ids), outputs(model, others), strict=True)
+    ):
+        seen = changed(one, two)
+        assert torch.equal(seen & ~BEHIND, ~BEHIND & (layer >= 2)), layer
+        assert seen[BEHIND].all() or layer < 2
 
 
 def test_a_first_bidirectional_layer_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -186,86 +110,7 @@ def test_a_first_bidirectional_layer_that_is_not_there_is_refused(tmp_path: Path
         made("qwen2", tmp_path, Settings())
 
 
-# An independent implementation, from the paper: slow, one number after another
-
-
-def slow_norm(values: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return torch.stack([v / math.sqrt(float((v * v).mean()) + eps) * weight for v in values])
-
-
-def slow_rope(vector: Tensor, place: int, theta: float) -> Tensor:
-    half = len(vector) // 2
-    out = torch.empty_like(vector)
-    for i in range(half):
-        angle = place / theta ** (2 * i / len(vector))
-        a, b = float(vector[i]), float(vector[i + half])
-        out[i] = a * math.cos(angle) - b * math.sin(angle)
-        out[i + half] = b * math.cos(angle) + a * math.sin(angle)
-    return out
-
-
-def slow_attention(x: Tensor, w: Mapping[str, Tensor], config: Any, causal: bool) -> Tensor:
-    heads, groups = config.num_attention_heads, config.num_key_value_heads
-    size = len(w["q_proj.weight"]) // heads
-    theta = config.rope_parameters["rope_theta"]
-    length = len(x)
-    mask = torch.zeros(length, length)
-    for i in range(length):
-        for j in range(length):
-            if causal and j > i:
-                mask[i, j] = -math.inf
-    q, k, v = (
-        (x @ w[f"{n}_proj.weight"].T + w.get(f"{n}_proj.bias", torch.zeros(1))).view(
-            length, -1, size
-        )
-        for n in "qkv"
-    )
-    mixed = torch.empty(length, heads, size)
-    for head in range(heads):
-        group = head * groups // heads
-        keys = torch.stack([slow_rope(k[j, group], j, theta) for j in range(length)])
-        for i in range(length):
-            dots = keys @ slow_rope(q[i, head], i, theta) / math.sqrt(size) + mask[i]
-            mixed[i, head] = (
-                torch.exp(dots - dots.max()) / torch.exp(dots - dots.max()).sum() @ v[:, group]
-            )
-    return mixed.reshape(length, -1) @ w["o_proj.weight"].T
-
-
-def slow_states(state: Mapping[str, Tensor], config: Any, ids: Sequence[int], first: int) -> Tensor:
-    eps = config.rms_norm_eps
-    x = torch.stack([state["model.embed_tokens.weight"][number] for number in ids])
-    for layer in range(config.num_hidden_layers):
-        at = f"model.layers.{layer}."
-        w = {k.removeprefix(f"{at}self_attn."): v for k, v in state.items() if k.startswith(at)}
-        normed = slow_norm(x, state[f"{at}input_layernorm.weight"], eps)
-        x = x + slow_attention(normed, w, config, causal=layer < first)
-        normed = slow_norm(x, state[f"{at}post_attention_layernorm.weight"], eps)
-        gate = normed @ state[f"{at}mlp.gate_proj.weight"].T
-        up = normed @ state[f"{at}mlp.up_proj.weight"].T
-        x = x + (gate / (1 + torch.exp(-gate)) * up) @ state[f"{at}mlp.down_proj.weight"].T
-    return slow_norm(x, state["model.norm.weight"], eps)
-
-
-def slow_decision(
-    state: Mapping[str, Tensor], hidden: Tensor, head: Tensor | None, words: Sequence[int]
-) -> tuple[list[float], list[list[float]]]:
-    """Keep, and B, I, O, E of each token: over all pairs that a label can be."""
-    keep, bounds = [], []
-    for x in hidden:
-        tags = torch.exp(state["cls_head.weight"] @ x + state["cls_head.bias"]).tolist()
-        vocabulary = torch.exp(head @ x).tolist() if head is not None else None
-        pairs = {}
-        for tag, name in enumerate("BIOE"):
-            for word in words if vocabulary else words[:1]:
-                if vocabulary and (name == "O") != (word == words[0]):
-                    continue
-                pairs[name, word] = tags[tag] * (vocabulary[word] if vocabulary else 1.0)
-        total = sum(pairs.values())
-        each = [sum(v for (n, _), v in pairs.items() if n == name) / total for name in "BIOE"]
-        bounds.append(each)
-        keep.append(1 - each[2])
-    return keep, bounds
+# Against an independent implementation
 
 
 @pytest.mark.parametrize("lm_head", [True, False])
@@ -296,10 +141,10 @@ def packed_attention(
     mixed = []
     for first, last in pairwise(extra["cu_seq_lens_q"].tolist()):
         assert last - first <= extra["max_length_q"]
-        own = [each[:, :, first:last] for each in (query, key, value)]
+        q, k, v = (each[:, :, first:last] for each in (query, key, value))
         causal = bool(module.is_causal)
         mixed.append(
-            nn.functional.scaled_dot_product_attention(*own, is_causal=causal, enable_gqa=True)
+            nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=True)
         )
     return torch.cat(mixed, 2).transpose(1, 2), None
 
@@ -510,11 +355,12 @@ def test_smollm2_from_its_gguf_computes_what_transformers_does(
 ) -> None:
     loaded: list[Any] = []
     load = AutoModelForCausalLM.from_pretrained
-    monkeypatch.setattr(
-        AutoModelForCausalLM,
-        "from_pretrained",
-        lambda *a, **k: loaded.append(load(*a, **k)) or loaded[0],
-    )
+
+    def keep(*given: Any, **named: Any) -> Any:
+        loaded.append(load(*given, **named))
+        return loaded[0]
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", keep)
     source = weights.ensure("smollm2-135m") / "model.gguf"
     model = start_from(source, Settings(30, lm_head=True)).eval()
     tokens = tokenizer_of(source)
@@ -631,12 +477,11 @@ def test_a_critic_scores_as_the_independent_implementation(
     keep, bounds = slow_decision(state, hidden, state.get("lm_head.weight"), words)
     assert prepared.ids.tolist() == text
     assert np.allclose(found.boundary, bounds, atol=1e-4)
-    blank = np.array([not tokenizer.decode([number]).strip() for number in text])
-    assert blank[-1]
-    assert np.allclose(found.keep[~blank], np.array(keep)[~blank], atol=1e-4)
-    kept = [*keep, keep[-2]]
-    for place in np.flatnonzero(blank):
-        assert found.keep[place] == pytest.approx(min(kept[place - 1], kept[place + 1]), abs=1e-4)
+    inked = [place for place, number in enumerate(text) if tokenizer.decode([number]).strip()]
+    for place, value in enumerate(found.keep.tolist()):
+        around = [max(p for p in inked if p <= place), *[p for p in inked if p >= place][:1]]
+        wanted = min(keep[p] for p in around) if len(around) == 2 else 0.0
+        assert value == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize("header", [0, 40])

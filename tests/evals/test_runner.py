@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -134,3 +134,26 @@ def test_the_report_stands_alone(tmp_path: Path) -> None:
 def test_no_records_no_report(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"records\.jsonl"):
         write_report([tmp_path / "records.jsonl"], tmp_path, "t")
+
+
+@dataclass
+class Shared(Counting):
+    """Two questions about one document, then one about another."""
+
+    def samples(self, setup: Setup) -> Iterator[Sample]:
+        first, _, last = super().samples(setup)
+        yield from (first, replace(first, id="again"), last)
+
+
+def test_what_is_kept_about_a_document_serves_all_questions_in_a_row(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    def rank(sample: Sample, cancelled: object) -> list[Evidence]:
+        done.append(sample.id)
+        return first_come(sample, cancelled)
+
+    method = Method("first", rank, forget=lambda document: done.append(names[document]))
+    names = {d.id: d.name for sample in Counting().samples(setup()) for d in sample.documents}
+    plan = Plan([method], [Limit(60)], answer=False)
+    Runner(tmp_path / "records.jsonl", REASONER, resume=False).run(Shared(), setup(), plan)
+    assert done == ["s0", "again", "list 0", "s2", "list 2"]
