@@ -152,6 +152,8 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
+            # threads that spin for one another starve on a busy machine
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
             text=True,
             encoding="utf-8",
             start_new_session=True,  # a Ctrl-C comes to this process, which then ends that one
