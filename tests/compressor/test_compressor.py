@@ -181,7 +181,9 @@ def test_a_text_without_an_answer_scores_far_less(
     question = "When was the lease of the northern warehouse signed?"
     answered = compressor.compress(SENTENCE, question, [report]).units[0].score
     elsewhere = compressor.compress(SENTENCE, question, [accounts]).units[0].score
-    nowhere = compressor.compress(SENTENCE, "What is the capital of Mongolia?", [report]).units[0].score
+    nowhere = (
+        compressor.compress(SENTENCE, "What is the capital of Mongolia?", [report]).units[0].score
+    )
     assert answered > 2 * elsewhere
     assert answered > 2 * nowhere
 

@@ -49,7 +49,8 @@ def _paged(
     marked = ", the quote marked" if page in citation["pages"] else ""
     with st.spinner("Drawing the page…"):
         image = service.store.page_image(info.id, page - 1, boxes)
-    st.image(image, width="stretch", alt=f"Page {page} of {info.name}{marked}")
+    alt = f"Page {page} of {info.name}{marked}"
+    st.image(image, width="stretch", output_format="PNG", alt=alt)  # else text is smeared by JPEG
     st.html(quote_html(citation["quote"]))
 
 
