@@ -26,6 +26,8 @@ _MONTH = (
 _DATE = re.compile(rf"{_MONTH}\s+\d{{1,2}},?\s+\d{{4}}|\d{{1,2}}\s+{_MONTH}\s+\d{{4}}")
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w&'’.-]*[A-Za-z](?:\s+[A-Z][\w&'’.-]*[A-Za-z])*")
 _TITLE_PAGE = 2_000
+_TELLING = 3
+"""Characters of a figure that is not met by chance."""
 _PLAIN = frozenset(
     "the a an in on of for this that these those it its as at by to from and or total net no yes "
     "therefore according based document section page table note notes company".split()
@@ -36,10 +38,14 @@ _PLAIN = frozenset(
 def cite(
     answer: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
 ) -> tuple[tuple[Citation, ...], tuple[int, ...]]:
-    """The answer's citations in order, each claim's once, and the ``[n]`` that name nothing."""
+    """The answer's citations in order, each claim's once, and the ``[n]`` that name nothing.
+
+    A small model often gives the right figure and the wrong number, or none. Where no citation of
+    a claim holds, the evidence that holds its figures is cited for it, ``by`` longdoc."""
     found: dict[tuple[int, Span], Citation] = {}
     unknown: set[int] = set()
-    for claim, numbers in claims(answer):
+    for claim, numbers in _sentences(answer):
+        held = False
         for n in numbers:
             if not 1 <= n <= len(evidence):
                 unknown.add(n)
@@ -48,20 +54,41 @@ def cite(
             document = documents[span.document]
             quote = best_quote(claim, document, span)
             citation = Citation(n, quote, supports(claim, document, quote), claim)
+            held |= citation.verified
             old = found.get((n, quote))
             if old is None or (old.verified and not citation.verified):
                 found[n, quote] = citation
+        if not held and (better := _attributed(claim, evidence, documents)) is not None:
+            found.setdefault((better.n, better.span), better)
     return tuple(found.values()), tuple(sorted(unknown))
+
+
+def _attributed(
+    claim: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
+) -> Citation | None:
+    """The evidence that supports a claim with a telling figure or a date, the best scored first."""
+    if not _DATE.search(claim) and not any(len(n) >= _TELLING for n in figures(claim)):
+        return None
+    for n, item in sorted(enumerate(evidence, 1), key=lambda pair: -pair[1].score):
+        document = documents[item.span.document]
+        quote = best_quote(claim, document, item.span)
+        if supports(claim, document, quote):
+            return Citation(n, quote, True, claim, "longdoc")
+    return None
 
 
 def claims(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The sentences that cite, without their marks, with the numbers they cite. A mark that
     stands after the full stop belongs to the sentence before it."""
+    return ((claim, numbers) for claim, numbers in _sentences(answer) if numbers)
+
+
+def _sentences(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     text = re.sub(r"([.!?])((?:\s*[\[【][\d,;\s–-]+[\]】])+)", r"\2\1", answer)
     for sentence in _SENTENCE.split(text):
         numbers = [n for mark in _MARK.finditer(sentence) for n in _listed(mark[1])]
-        if numbers:
-            claim = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", sentence)).strip()
+        claim = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", sentence)).strip()
+        if claim or numbers:
             yield claim, tuple(dict.fromkeys(numbers))
 
 

@@ -18,7 +18,7 @@ from langgraph.runtime import Runtime
 
 from agent.citations import cite
 from agent.context import render
-from agent.values import Answer, Citation, ContextStrategy, Request, Usage, Verdict
+from agent.values import Answer, Citation, CitedBy, ContextStrategy, Request, Usage, Verdict
 from documents import Document, Evidence, IsCancelled, Progress, Span
 from documents.progress import check
 from policy import Delta, Reasoner, answer_messages, parse_answer
@@ -56,7 +56,7 @@ class Deps:
 
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
-    rows n, document id, start, end, verified; question and texts are keys of `Notes`."""
+    rows n, document id, start, end, verified, by; question and texts are keys of `Notes`."""
 
     question: str
     looking_for: str
@@ -73,7 +73,7 @@ class State(TypedDict, total=False):
     usage: tuple[int, int]
     select_s: float
     first_token_s: float
-    citations: list[tuple[int, str, int, int, bool]]
+    citations: list[tuple[int, str, int, int, bool, CitedBy]]
     unknown: list[int]
     verdict: Verdict
 
@@ -155,7 +155,7 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     citations, unknown = cite(text, evidence, deps.documents)
     update: State = {
         "citations": [
-            (c.n, c.span.document, c.span.start, c.span.end, c.verified) for c in citations
+            (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
         ],
         "unknown": list(unknown),
         "verdict": verdict_of(text, citations),
@@ -174,8 +174,8 @@ def answer_of(state: State, notes: Notes) -> Answer:
     keys = state.get("answer", ""), state.get("reasoning", "")
     text, reasoning = (notes.get(key) if key else "" for key in keys)
     citations = tuple(
-        Citation(n, Span(key, start, end), verified)
-        for n, key, start, end, verified in state.get("citations", [])
+        Citation(n, Span(key, start, end), verified, by=by)
+        for n, key, start, end, verified, by in state.get("citations", [])
     )
     return Answer(
         text=text or "The documents do not say.",
@@ -188,7 +188,8 @@ def answer_of(state: State, notes: Notes) -> Answer:
 
 
 def verdict_of(text: str, citations: tuple[Citation, ...]) -> Verdict:
-    """Whether the answer answers: wholly only where every citation holds."""
+    """Whether the answer answers: wholly only where a citation of each cited claim holds."""
     if not text or parse_answer(text).refused:
         return "not_in_documents"
-    return "answered" if citations and all(c.verified for c in citations) else "partly"
+    held = {citation.claim for citation in citations if citation.verified}
+    return "answered" if held and held == {citation.claim for citation in citations} else "partly"

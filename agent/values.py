@@ -10,6 +10,7 @@ from documents import Document, Evidence, IsCancelled, Progress, Span
 
 StrategyName = Literal["cprs", "rag", "full"]
 Verdict = Literal["answered", "partly", "not_in_documents"]
+CitedBy = Literal["reasoner", "longdoc"]
 Granularity = Literal["word", "sentence", "row", "paragraph"]
 Count = Callable[[str], int]
 """How many tokens the reasoner makes of a text."""
@@ -64,12 +65,14 @@ class ContextStrategy(Protocol):
 class Citation:
     """A claim's ``[n]``: the quote is the span's slice. ``verified`` means that the claim's
     figures occur in the quote, and its dates and names in the quote or in what stands over it
-    on the page (column heads, headings, the document's name)."""
+    on the page (column heads, headings, the document's name). ``by``: who found the evidence,
+    the reasoner or, where what it cited does not hold, longdoc."""
 
     n: int
     span: Span
     verified: bool
     claim: str = ""
+    by: CitedBy = "reasoner"
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,6 +219,8 @@ def _print_comparison(result: dict[str, Any]) -> None:
 def citation_line(citation: dict[str, Any]) -> str:
     """One citation for people: number, mark, place, quote."""
     mark = "✓" if citation["verified"] else "unverified"
+    if citation["by"] == "longdoc":
+        mark += " (found by longdoc)"
     where = citation["name"]
     if citation["pages"]:
         where += f", page {', '.join(str(p) for p in citation['pages'])}"

@@ -60,6 +60,7 @@ def answer_json(answer: Answer, documents: Mapping[str, Document]) -> dict[str, 
                 **place(documents[c.span.document], c.span),
                 "quote": documents[c.span.document].slice(c.span),
                 "verified": c.verified,
+                "by": c.by,
             }
             for c in answer.citations
         ],

@@ -76,7 +76,7 @@ def _final(answer: str) -> str | None:
     """What follows the last mark, without its ``[n]``: they are no part of it."""
     _, mark, after = answer.replace("*", "").rpartition(MARK)
     final = _SPACED_CITATION.sub("", after).strip(" \t\r\n.:")
-    return final if mark and final not in {"", PLACEHOLDER} else None
+    return final if mark and final and PLACEHOLDER not in final else None
 
 
 def _refused(answer: str, final: str | None) -> bool:

@@ -13,8 +13,8 @@ FORMAT = (
     "Answer in one or two short sentences. Copy figures, dates and names exactly as they are "
     "written, and put the number of the evidence in brackets after each claim, such as [1]. "
     "If the evidence does not state what is asked, do not guess: say that it is not in the "
-    "documents. End with this line:\n"
-    "Therefore, the answer is (insert answer here)."
+    "documents. End with this line, with the number of the evidence that says so:\n"
+    "Therefore, the answer is (insert answer here) [number]."
 )
 
 

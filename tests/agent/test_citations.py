@@ -117,3 +117,20 @@ def test_a_quote_is_a_slice_within_its_evidence(report: Document, data: st.DataO
     for citation in citations:
         assert start <= citation.span.start < citation.span.end <= end
         assert report.slice(citation.span) in report.text
+
+
+def test_a_figure_cited_wrongly_or_not_at_all_is_found(report: Document) -> None:
+    evidence = [
+        Evidence(_span(report, "Head count was 7,310"), 0.2),
+        Evidence(_paragraph(report), 0.9),
+    ]
+    documents = {report.id: report}
+    (wrong, right), unknown = cite("Revenue was 4,812 million [1].", evidence, documents)
+    assert (wrong.n, wrong.verified, wrong.by) == (1, False, "reasoner")
+    assert (right.n, right.verified, right.by) == (2, True, "longdoc")
+    assert "4,812 million" in report.slice(right.span)
+    assert unknown == ()
+    (found,), _ = cite("Therefore, the answer is 7,310.", evidence, documents)
+    assert (found.n, found.by) == (1, "longdoc")
+    assert cite("Therefore, the answer is 7,311.", evidence, documents) == ((), ())
+    assert cite("It rose by 3.", evidence, documents) == ((), ())

@@ -19,6 +19,7 @@ FINALS = {
     "The Answer is 5.": None,
     "It is 5 [1].": None,
     "Therefore, the answer is (insert answer here).": None,
+    "Therefore, the answer is (insert answer here) [number].": None,
     "Therefore, the answer is .": None,
 }
 
