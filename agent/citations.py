@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from agent.context import column_heads
-from agent.values import Citation
+from agent.values import Citation, CitedBy
 from documents import Document, Evidence, Span
 
 _MARK = re.compile(r"[\[【]\s*(\d+(?:\s*[,;–-]\s*\d+)*)\s*[\]】]")
@@ -50,17 +50,28 @@ def cite(
             if not 1 <= n <= len(evidence):
                 unknown.add(n)
                 continue
-            span = evidence[n - 1].span
-            document = documents[span.document]
-            quote = best_quote(claim, document, span)
-            citation = Citation(n, quote, supports(claim, document, quote), claim)
+            citation = _checked(n, claim, evidence, documents)
             held |= citation.verified
-            old = found.get((n, quote))
+            old = found.get((n, citation.span))
             if old is None or (old.verified and not citation.verified):
-                found[n, quote] = citation
+                found[n, citation.span] = citation
         if not held and (better := _attributed(claim, evidence, documents)) is not None:
             found.setdefault((better.n, better.span), better)
     return tuple(found.values()), tuple(sorted(unknown))
+
+
+def _checked(
+    n: int,
+    claim: str,
+    evidence: Sequence[Evidence],
+    documents: Mapping[str, Document],
+    by: CitedBy = "reasoner",
+) -> Citation:
+    """A claim's citation of evidence ``n``: the best quote, and whether it holds."""
+    span = evidence[n - 1].span
+    document = documents[span.document]
+    quote = best_quote(claim, document, span)
+    return Citation(n, quote, supports(claim, document, quote), claim, by)
 
 
 def _attributed(
@@ -69,11 +80,10 @@ def _attributed(
     """The evidence that supports a claim with a telling figure or a date, the best scored first."""
     if not _DATE.search(claim) and not any(len(n) >= _TELLING for n in figures(claim)):
         return None
-    for n, item in sorted(enumerate(evidence, 1), key=lambda pair: -pair[1].score):
-        document = documents[item.span.document]
-        quote = best_quote(claim, document, item.span)
-        if supports(claim, document, quote):
-            return Citation(n, quote, True, claim, "longdoc")
+    for n in sorted(range(1, len(evidence) + 1), key=lambda n: -evidence[n - 1].score):
+        citation = _checked(n, claim, evidence, documents, "longdoc")
+        if citation.verified:
+            return citation
     return None
 
 

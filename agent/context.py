@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
 from agent.values import Context, Count
@@ -25,18 +25,32 @@ def fill(
     with its text. The first piece that does not fit whole is cut at a word's end if ``cut_last``
     (or if nothing fits otherwise)."""
     candidates = _within(ranked, documents, budget, count)
-    low, high = 0, len(candidates)
+
+    def fits(number: int) -> bool:
+        return count(render(arrange(candidates[:number], documents), documents)) <= budget
+
+    kept = list(candidates[: largest(len(candidates), fits)])
+    if len(kept) < len(ranked) and (cut_last or not kept):
+        kept += _cut(ranked[len(kept)], kept, documents, budget, count)
+    arranged = arrange(kept, documents)
+    return arranged, render(arranged, documents)
+
+
+def largest(limit: int, fits: Callable[[int], bool]) -> int:
+    """The largest number from 1 to ``limit`` that fits, where all below it do too; else 0."""
+    low, high = 0, limit
     while low < high:
         middle = (low + high + 1) // 2
-        if count(render(arrange(candidates[:middle], documents), documents)) <= budget:
+        if fits(middle):
             low = middle
         else:
             high = middle - 1
-    kept = list(candidates[:low])
-    if low < len(ranked) and (cut_last or not kept):
-        kept += _cut(ranked[low], kept, documents, budget, count)
-    arranged = arrange(kept, documents)
-    return arranged, render(arranged, documents)
+    return low
+
+
+def word_ends(text: str) -> list[int]:
+    """Where the text may be cut without cutting a word."""
+    return [match.end() for match in _WORD_END.finditer(text)]
 
 
 def arrange(evidence: Sequence[Evidence], documents: Documents) -> list[Evidence]:
@@ -137,15 +151,13 @@ def _cut(
 ) -> list[Evidence]:
     """The longest beginning of ``item`` that still fits, or nothing."""
     span = item.span
-    ends = [m.end() for m in _WORD_END.finditer(documents[span.document].slice(span))]
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high + 1) // 2
-        part = Evidence(Span(span.document, span.start, span.start + ends[middle - 1]), item.score)
-        if count(render(arrange([*kept, part], documents), documents)) <= budget:
-            low = middle
-        else:
-            high = middle - 1
-    if low == 0:
-        return []
-    return [Evidence(Span(span.document, span.start, span.start + ends[low - 1]), item.score)]
+    ends = word_ends(documents[span.document].slice(span))
+
+    def part(words: int) -> Evidence:
+        return Evidence(Span(span.document, span.start, span.start + ends[words - 1]), item.score)
+
+    def fits(words: int) -> bool:
+        return count(render(arrange([*kept, part(words)], documents), documents)) <= budget
+
+    words = largest(len(ends), fits)
+    return [part(words)] if words else []

@@ -129,6 +129,18 @@ def _word_end(prepared: Prepared, first: int, limit: int) -> int:
     return limit
 
 
+def batched(windows: Sequence[Window], most: int, prompt: int) -> Iterator[Sequence[Window]]:
+    """Windows of like length together, the longest first, ``most`` tokens at most once padded,
+    with ``prompt`` tokens before each (a single window may be longer)."""
+    order = sorted(windows, key=lambda w: w.first - w.last - len(w.header))
+    first = 0
+    while first < len(order):
+        longest = order[first].last - order[first].first + len(order[first].header)
+        count = max(1, most // (longest + prompt))
+        yield order[first : first + count]
+        first += count
+
+
 def header_tokens(
     document: Document, offset: int, encode: Callable[[str], TokenIds], room: int
 ) -> TokenIds:

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from agent.context import arrange
+from agent.context import arrange, largest, word_ends
 from documents import Document, Evidence, IsCancelled, Span
 from documents.errors import ModelError, SettingsError
 from documents.progress import check
@@ -44,7 +44,6 @@ authors rank; a longer block stays whole."""
 
 POLL_S = 0.2
 _WORD = re.compile(r"\d[\d,.]*\d|\w+|[^\w\s]")
-_WORD_END = re.compile(r"(?<=\S)(?=\s|$)")
 
 Count = Callable[[str], int]
 Range = tuple[int, int]
@@ -274,15 +273,9 @@ def shortened(text: str, budget: int, count: Count) -> str:
     """The longest beginning, whole words, that has at most ``budget`` tokens."""
     if count(text) <= budget:
         return text
-    ends = [match.end() for match in _WORD_END.finditer(text)]
-    low, high = 0, len(ends)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if count(text[: ends[middle - 1]]) <= budget:
-            low = middle
-        else:
-            high = middle - 1
-    return text[: ends[low - 1]] if low else ""
+    ends = word_ends(text)
+    words = largest(len(ends), lambda number: count(text[: ends[number - 1]]) <= budget)
+    return text[: ends[words - 1]] if words else ""
 
 
 def located(

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Makes the virtual environment and installs longdoc into it: `install.sh base|dev|train|...`.
+# Makes the virtual environment and installs longdoc into it: `install.sh base|dev|train|...`;
+# `install.sh torch` installs PyTorch alone.
 # PyTorch comes first and in its CPU build, so that no CUDA libraries are downloaded.
 set -eu
 : "${PYTHON:=python3}" "${VENV:=.venv}"
+: "${TORCH_INDEX:=https://download.pytorch.org/whl/cpu}"
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
 pip="$VENV/bin/python -m pip install --quiet --disable-pip-version-check"
 torch=$(sed -n 's/^ *"torch==\([^"]*\)",$/\1/p' pyproject.toml)
@@ -14,6 +16,7 @@ if ! "$VENV/bin/python" -c 'import torch' 2>/dev/null; then
     *) $pip "torch==$torch" ;;
     esac
 fi
+[ "$1" = torch ] && exit
 echo "Installing longdoc"
 case "$1" in
 base) $pip -e . ;;

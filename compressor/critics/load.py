@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
+from documents.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
@@ -39,6 +40,19 @@ def device_and_dtype(asked: str) -> tuple[str, torch.dtype]:
         able = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
         return device, torch.bfloat16 if able else torch.float32
     return device, torch.bfloat16 if asked == "bf16" else torch.float32
+
+
+def hint(config: CompressorConfig) -> str:
+    """What to do about a checkpoint that cannot be used."""
+    if config.critic is None:
+        return "Install longdoc again: its checkpoint comes with it."
+    return "Correct the setting compressor.critic, or remove it for the critic of longdoc's own."
+
+
+def broken(folder: Path, error: Exception, config: CompressorConfig) -> ModelError:
+    """The error for a checkpoint that cannot be loaded."""
+    first = str(error).split("\n", 1)[0][:200]
+    return ModelError(f"The critic's checkpoint {folder} cannot be loaded: {first}", hint(config))
 
 
 def _model_type(folder: Path) -> object:

@@ -18,16 +18,14 @@ from tokenizers import Tokenizer
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import TokenScores
-from compressor.critics.load import device_and_dtype
+from compressor.critics.load import broken, device_and_dtype, hint
 from compressor.critics.qwen_input import CprsInput
 from compressor.critics.qwen_model import PACKED, CprsModel, load_model
 from compressor.instruction import Instruction
-from compressor.windows import Prepared, Window, cut
+from compressor.windows import Prepared, Window, batched, cut
 from documents.document import Document
 from documents.errors import ModelError, ModelUnavailableError
 from documents.progress import IsCancelled
-
-HINT = "Correct the setting compressor.critic, or remove it for the critic of longdoc's own."
 
 
 class QwenCritic:
@@ -63,15 +61,8 @@ class QwenCritic:
         return cut(prepared, self._header, room, header, self._config.overlap_tokens)
 
     def batches(self, windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
-        """Windows of like length together, the longest first, ``batch_tokens`` at most once
-        padded (a single window may be longer)."""
-        order = sorted(windows, key=lambda w: w.first - w.last - len(w.header))
-        first = 0
-        while first < len(order):
-            longest = order[first].last - order[first].first + len(order[first].header)
-            count = max(1, self._config.batch_tokens // (longest + self._input.prompt_tokens))
-            yield order[first : first + count]
-            first += count
+        """Windows of like length together, ``batch_tokens`` at most once padded."""
+        return batched(windows, self._config.batch_tokens, self._input.prompt_tokens)
 
     def score(
         self, instruction: Instruction, question: str, windows: Sequence[Window]
@@ -110,18 +101,15 @@ def _load(config: CompressorConfig) -> tuple[CprsModel, Tokenizer]:
     device, dtype = device_and_dtype(config.dtype)
     if not (folder / "tokenizer.json").is_file():
         raise ModelUnavailableError(
-            f"The critic's checkpoint {folder} has no tokenizer.json.", HINT
+            f"The critic's checkpoint {folder} has no tokenizer.json.", hint(config)
         )
     try:
         model = load_model(folder, _attention(device, dtype), device, dtype)
         return model, Tokenizer.from_file(str(folder / "tokenizer.json"))
     except ModelError as error:
-        raise type(error)(error.message, error.hint or HINT) from error
+        raise type(error)(error.message, error.hint or hint(config)) from error
     except Exception as error:  # for a broken file tokenizers raises no narrower one
-        first = str(error).split("\n", 1)[0][:200]
-        raise ModelError(
-            f"The critic's checkpoint {folder} cannot be loaded: {first}", HINT
-        ) from error
+        raise broken(folder, error, config) from error
 
 
 def _attention(device: str, dtype: torch.dtype) -> str:

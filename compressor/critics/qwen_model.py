@@ -110,7 +110,8 @@ class CprsModel(nn.Module):
                 position_ids=positions,
                 **extra,
             )
-        return self.model.norm(hidden)  # type: ignore[no-any-return]
+        states: Tensor = self.model.norm(hidden)
+        return states
 
     def decide(self, hidden: Tensor, words: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Of each hidden state [n, hidden]: the probability that it is kept, [n], and those of B,
@@ -192,7 +193,8 @@ def tokenizer_of(source: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     found = AutoTokenizer.from_pretrained(str(source.parent), gguf_file=source.name)
-    return found.backend_tokenizer  # type: ignore[no-any-return]
+    tokenizer: Tokenizer = found.backend_tokenizer
+    return tokenizer
 
 
 def _hint() -> str:

@@ -16,10 +16,11 @@ import numpy as np
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import TokenScores
+from compressor.critics.load import broken, device_and_dtype, hint
 from compressor.instruction import Instruction
-from compressor.windows import Prepared, Window, cut, prepare
+from compressor.windows import Prepared, Window, batched, cut, prepare
 from documents.document import Document
-from documents.errors import ModelError, ModelUnavailableError
+from documents.errors import ModelUnavailableError
 from documents.progress import IsCancelled
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class SmallCritic:
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
             raise ModelUnavailableError(
-                f"The critic's checkpoint {folder} has no {missing[0]}.", _hint(config)
+                f"The critic's checkpoint {folder} has no {missing[0]}.", hint(config)
             )
         import torch
         from tokenizers import Tokenizer
@@ -58,13 +59,10 @@ class SmallCritic:
             self._tokenizer.no_padding()
             self._cls, self._sep = self._tokenizer.encode("").ids
         except Exception as error:  # for a broken file tokenizers raises no narrower one
-            first = str(error).split("\n", 1)[0][:200]
-            raise ModelError(
-                f"The critic's checkpoint {folder} cannot be loaded: {first}", _hint(config)
-            ) from error
+            raise broken(folder, error, config) from error
         self._config = config
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = model.to(self._device, _dtype(config.dtype, self._device))
+        self._device, dtype = device_and_dtype(config.dtype)
+        self._model = model.to(self._device, dtype)
         self._ids = lru_cache(maxsize=1024)(self._encode_one)
 
     def prepare(self, document: Document, cancelled: IsCancelled) -> Prepared:
@@ -79,15 +77,8 @@ class SmallCritic:
         return cut(prepared, self._ids, room, HEADER_TOKENS, self._config.overlap_tokens)
 
     def batches(self, windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
-        """Windows of like length together, the longest first, ``batch_tokens`` at most once
-        padded (a single window may be longer)."""
-        order = sorted(windows, key=lambda w: w.first - w.last - len(w.header))
-        first = 0
-        while first < len(order):
-            longest = order[first].last - order[first].first + len(order[first].header)
-            count = max(1, self._config.batch_tokens // (longest + PROMPT_TOKENS // 2))
-            yield order[first : first + count]
-            first += count
+        """Windows of like length together, ``batch_tokens`` at most once padded."""
+        return batched(windows, self._config.batch_tokens, PROMPT_TOKENS // 2)
 
     def score(
         self, instruction: Instruction, question: str, windows: Sequence[Window]
@@ -135,19 +126,3 @@ class SmallCritic:
     def _encode(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [(each.ids, each.offsets) for each in found]
-
-
-def _hint(config: CompressorConfig) -> str:
-    if config.critic is None:
-        return "Install longdoc again: its checkpoint comes with it."
-    return "Correct the setting compressor.critic, or remove it for the critic of longdoc's own."
-
-
-def _dtype(asked: str, device: str) -> torch.dtype:
-    """bf16 pays only where the processor computes in it; elsewhere it is emulated, slowly."""
-    import torch
-
-    if asked == "auto":
-        able = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        return torch.bfloat16 if able else torch.float32
-    return torch.bfloat16 if asked == "bf16" else torch.float32

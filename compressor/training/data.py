@@ -141,15 +141,15 @@ def cut_window(text: str, around: int, size: int, rng: random.Random) -> Range:
 
     A draw that begins inside the very sentence is made again: else evidence would open windows
     far more often than in use, and whatever opens one would be taken for evidence."""
-    start, end, whole = 0, 0, list[Range]()
     for _ in range(DRAWS):
         start = max(0, around - rng.randint(0, size))
         end = min(len(text), start + size)
         start = max(0, min(start, end - size))
         whole = [s for s in sentences(text, start, end, lines_end=True) if s[1] - s[0] < size]
-        if start == 0 or (len(whole) > 2 and whole[1][0] <= around):
+        before = len(whole) > 2 and whole[1][0] <= around
+        if start == 0 or before:
             break
-    if start > 0 and len(whole) > 2 and whole[1][0] <= around:
+    if start > 0 and before:
         start = whole[1][0]
     if end < len(text) and len(whole) > 2 and whole[-2][1] > around:
         end = whole[-2][1]
