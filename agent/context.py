@@ -71,13 +71,22 @@ def arrange(evidence: Sequence[Evidence], documents: Documents) -> list[Evidence
 
 def render(evidence: Sequence[Evidence], documents: Documents) -> str:
     """The text sent: documents by name, evidence numbered from 1 with page, headings and, for
-    table rows, the column heads; then the verbatim slice."""
+    table rows, the column heads; then the verbatim slice. What stands over a piece is written
+    once for all pieces in a row that share it: a row's heads can be longer than the row."""
     parts: list[str] = []
     numbered = list(enumerate(evidence, 1))
     for key, group in groupby(numbered, key=lambda pair: pair[1].span.document):
         document = documents[key]
         parts.append(f"Document: {document.name}")
-        parts += [f"[{n}] {_place(document, e.span)}{document.slice(e.span)}" for n, e in group]
+        place, columns = "", ""
+        for n, item in group:
+            old_place, old_columns = place, columns
+            place, columns = _place(document, item.span), _columns(document, item.span)
+            if place != old_place:
+                shown = place + columns
+            else:
+                shown = columns if columns != old_columns else ""
+            parts.append(f"[{n}] {shown}{document.slice(item.span)}")
     return "\n\n".join(parts)
 
 
@@ -123,9 +132,12 @@ def _place(document: Document, span: Span) -> str:
     if len(pages) > 1:
         named = [f"pages {pages[0]}-{pages[-1]}"]
     named += [heading[:80] for heading in headings(document, span)[-2:]]
-    place = f"({'; '.join(named)})\n" if named else ""
+    return f"({'; '.join(named)})\n" if named else ""
+
+
+def _columns(document: Document, span: Span) -> str:
     heads = column_heads(document, span)
-    return f"{place}Columns: {' | '.join(heads)}\n" if heads else place
+    return f"Columns: {' | '.join(heads)}\n" if heads else ""
 
 
 def _touch(left: Span, right: Span, documents: Documents) -> bool:

@@ -37,6 +37,8 @@ Rank = Callable[[Sample, IsCancelled], Sequence[Evidence]]
 Compress = Callable[[Sample, int, IsCancelled], llmlingua.Compressed]
 LINE_TOKENS = 500
 """Where a document has no pages, a line is taken of every so many words."""
+SHORT_CHUNK = 100
+"""Tokens of the short chunks that RAG is also measured with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class Methods:
         """The RAG baseline: 600-token chunks by embeddings."""
         return self._retrieval("rag", "dense")
 
+    def dense_short(self) -> Method:
+        """The same with chunks of 100 tokens."""
+        return self._retrieval("rag_100", "dense", SHORT_CHUNK)
+
     def bm25(self) -> Method:
         """The same chunks by words."""
         return self._retrieval("bm25", "bm25")
@@ -117,8 +123,12 @@ class Methods:
         made = llmlingua.LlmLingua(name, python, model, self._reasoner.count)
         return Method(name, _nothing, compress=made.compress)
 
-    def _retrieval(self, name: str, ranking: str) -> Method:
-        config = replace(self._settings.retrieval, ranking=ranking)  # type: ignore[arg-type]
+    def _retrieval(self, name: str, ranking: str, chunk_tokens: int | None = None) -> Method:
+        config = replace(
+            self._settings.retrieval,
+            ranking=ranking,  # type: ignore[arg-type]
+            chunk_tokens=chunk_tokens or self._settings.retrieval.chunk_tokens,
+        )
         retriever = Retriever(config, self._home, self._model())
         rag = Rag(retriever, self._reasoner.count)
         return Method(name, partial(_by_strategy, rag), forget=retriever.delete)
@@ -151,6 +161,7 @@ NAMES: Mapping[str, Callable[[Methods], Method]] = {
     "full": Methods.full,
     "none": Methods.nothing,
     "rag": Methods.dense,
+    "rag_100": Methods.dense_short,
     "bm25": Methods.bm25,
     "hybrid": Methods.hybrid,
     "random": Methods.random_sentences,

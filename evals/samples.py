@@ -19,12 +19,15 @@ Scores = dict[str, float]
 class Gold:
     """What is right. ``answers``: any of them (a task may ask for all). ``spans``: the evidence,
     in characters of the sample's documents. ``pages``: (document id, page from 0), where only
-    pages are known; the answer's figures, dates and names must then stand on one of them."""
+    pages are known; the answer's figures, dates and names must then stand on one of them.
+    ``anywhere``: not even pages are known; those of the answer's telling figures that stand in
+    the documents at all must then stand in the selected text."""
 
     answers: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
     pages: tuple[tuple[str, int], ...] = ()
     extra: Any = None
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

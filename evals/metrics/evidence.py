@@ -2,7 +2,8 @@
 
 With gold spans it is the share of their characters that stand inside selected spans. With gold
 pages only, the figures, dates and names of the answer must stand inside a selected span *on a
-gold page*. One short line of every page touches all pages and keeps no evidence.
+gold page*. One short line of every page touches all pages and keeps no evidence. With neither,
+only figures of three digits and more count, which are seldom met by chance.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from evals.samples import Gold, Scores
 
 ENOUGH = 0.9
 """A question's evidence counts as kept with this share of its gold characters."""
+TELLING_DIGITS = 3
+"""Digits of a figure that is seldom met by chance."""
 
 _DATE = re.compile(
     r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?\s+\d{1,2}(?:,\s*\d{4})?"
@@ -29,7 +32,7 @@ def evidence_kept(
     gold: Gold, selected: Sequence[Span], documents: Mapping[str, Document]
 ) -> Scores:
     """``kept``, the share of gold evidence inside the selected spans, and ``found``, 1 if that
-    is at least 90%. Empty where the gold names neither spans nor pages."""
+    is at least 90%. Empty where nothing says what the evidence is."""
     if gold.spans:
         kept = characters_kept(gold.spans, selected, documents)
         return {"kept": kept, "found": float(kept >= ENOUGH)}
@@ -39,7 +42,38 @@ def evidence_kept(
             return {}
         kept = marks_on_pages(marks, gold.pages, selected, documents)
         return {"kept": kept, "found": float(kept >= ENOUGH)}
+    if gold.anywhere:
+        wanted = telling_figures(gold.answers, documents.values())
+        if not wanted:
+            return {}
+        kept = figures_kept(wanted, selected, documents)
+        return {"kept": kept, "found": float(kept >= ENOUGH)}
     return {}
+
+
+def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> frozenset[str]:
+    """The answers' figures of three digits and more, years left out, that stand in the documents:
+    a figure that was computed is in none of them."""
+    there = {figure for document in documents for figure in figures(document.text)}
+    return frozenset(
+        number
+        for number in figures(" ".join(answers))
+        if len(number.replace(".", "")) >= TELLING_DIGITS
+        and not _YEAR.fullmatch(number)
+        and any(shown in there for shown in _printed(number))
+    )
+
+
+def figures_kept(
+    wanted: frozenset[str], selected: Sequence[Span], documents: Mapping[str, Document]
+) -> float:
+    """The share of the figures that stand in the selected text."""
+    kept = {
+        figure
+        for span in merged(selected)
+        for figure in figures(documents[span.document].slice(span))
+    }
+    return sum(any(shown in kept for shown in _printed(one)) for one in wanted) / len(wanted)
 
 
 def characters_kept(

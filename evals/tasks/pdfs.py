@@ -2,7 +2,9 @@
 
 A row is ``{set, pdfs, question, answers, kind, evidence}``; ``evidence`` is null or lists of
 ``{pdf, page}``, pages from 0. The given folder holds three sets: quarterly reports (10q), annual
-reports and research papers.
+reports and research papers. Where a row labels no page, the answer's telling figures may stand
+anywhere in its PDFs (the tag ``gold`` says so): weaker than a page, as a figure can stand in
+another column's or period's place too.
 """
 
 from __future__ import annotations
@@ -55,11 +57,16 @@ class PdfQuestions:
             task=self.name,
             question=str(field(row, "question", path)),
             documents=tuple(documents.values()),
-            gold=Gold(tuple(map(str, field(row, "answers", path))), pages=tuple(pages)),
+            gold=Gold(
+                tuple(map(str, field(row, "answers", path))),
+                pages=tuple(pages),
+                anywhere=not pages,
+            ),
             tags={
                 "source": str(row.get("set", "")),
                 "kind": str(row.get("kind", "")),
                 "documents": len(documents),
+                "gold": "pages" if pages else "anywhere",
             },
         )
 

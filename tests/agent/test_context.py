@@ -91,6 +91,23 @@ def test_a_row_comes_with_its_column_heads_and_headings(documents: dict[str, Doc
     assert text.endswith(document.text[row.start : row.end])
 
 
+def test_what_stands_over_neighbours_is_written_once(documents: dict[str, Document]) -> None:
+    document = next(iter(documents.values()))
+    text = document.text
+    blocks = [b for b in document.blocks if text[b.start : b.end].startswith(("| Rent", "| Wages"))]
+    sentences = [text.index(f"Sentence {n} ") for n in (3, 9)]
+    spans = [document.span(at, at + 12) for at in sentences]
+    spans += [document.span(b.start, b.start + 6) for b in blocks]
+    shown = render([Evidence(span, 1.0) for span in spans], documents)
+    assert shown == (
+        f"Document: {document.name}\n\n"
+        "[1] (Title one; Part A)\nSentence 3 o\n\n"
+        "[2] Sentence 9 o\n\n"
+        "[3] (Title one; Part B)\nColumns: Item | 2023\n| Rent\n\n"
+        "[4] | Wage"
+    )
+
+
 def test_the_best_is_cut_when_nothing_fits(documents: dict[str, Document]) -> None:
     document = next(iter(documents.values()))
     everything = [Evidence(document.span(0, len(document.text)), 1.0)]

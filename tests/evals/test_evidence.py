@@ -84,6 +84,13 @@ SPANS = st.lists(
 )
 
 
+def test_without_pages_only_telling_figures_of_the_documents_count() -> None:
+    gold = Gold(("4,812 million in 2023, up 12 from 3,905",), anywhere=True)  # 3,905 is not there
+    assert evidence_kept(gold, [span(18, 30)], DOCS) == {"kept": 1, "found": 1}
+    assert evidence_kept(gold, [span(0, 17)], DOCS) == {"kept": 0, "found": 0}
+    assert evidence_kept(Gold(("Up 12 since 2023.",), anywhere=True), [span(0, 45)], DOCS) == {}
+
+
 @given(SPANS, SPANS, SPANS)
 def test_more_context_never_keeps_less(
     gold: list[Span], less: list[Span], more: list[Span]
