@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from documents.errors import DataError
 
@@ -61,14 +62,21 @@ class Record:
 
 
 def read_records(path: Path) -> Iterator[Record]:
-    """The records of a JSONL file; a last line that was cut off by a kill is left out."""
+    """The records of a JSONL file, packed (``.gz``) or not; a last line that was cut off by a
+    kill is left out."""
     try:
-        with path.open(encoding="utf-8") as stream:
+        with _opened(path) as stream:
             for number, line in enumerate(stream, 1):
                 if line.endswith("\n"):
                     yield _record(json.loads(line), path, number)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.", "Run evals first.") from error
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
 
 
 def _record(row: dict[str, Any], path: Path, number: int) -> Record:

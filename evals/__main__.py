@@ -70,6 +70,19 @@ def report(
         sys.stdout.write(f"{path}\n")
 
 
+@app.command()
+def same(
+    one: Annotated[Path, typer.Argument(help="a records file")],
+    other: Annotated[Path, typer.Argument(help="another")],
+) -> None:
+    """Say where two runs' records differ in more than times; exit code 1 if they do."""
+    from evals.same import differences
+
+    found = differences(one, other)
+    sys.stdout.write("".join(f"{line}\n" for line in found) or "The records are the same.\n")
+    raise typer.Exit(1 if found else 0)
+
+
 def main() -> None:
     """The boundary where an error becomes a line and an exit code."""
     from weights.quiet import no_telemetry

@@ -10,6 +10,7 @@ from pathlib import Path
 from app.results import Record, read_records
 from documents.errors import DataError
 from evals.report.plots import plots_of
+from evals.report.ruler import ruler_tables
 from evals.report.tables import Table, main_measure, tables_of
 from evals.tasks import all_tasks
 
@@ -28,19 +29,26 @@ svg { max-width: 100%; height: auto; }
 
 def write_report(files: Sequence[Path], folder: Path, title: str) -> tuple[Path, Path]:
     """Write both forms into the folder. Raises `DataError` where there are no records."""
-    records = [record for path in files for record in read_records(path)]
+    records = [record for path in files for record in read_records(_there(path))]
     if not records:
         raise DataError("There are no records to report.", "Run: python -m evals run TASK")
     tasks: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         tasks[record.task].append(record)
     facts = _facts(records)
+    summary = ruler_tables(records)
     sources = {name: task.source for name, task in all_tasks().items()}
     folder.mkdir(parents=True, exist_ok=True)
     markdown, page = folder / "report.md", folder / "report.html"
-    markdown.write_text(_markdown(title, facts, tasks, sources), "utf-8")
-    page.write_text(_html(title, facts, tasks, sources), "utf-8")
+    markdown.write_text(_markdown(title, facts, summary, tasks, sources), "utf-8")
+    page.write_text(_html(title, facts, summary, tasks, sources), "utf-8")
     return markdown, page
+
+
+def _there(path: Path) -> Path:
+    """The records, or what they were packed into for keeping."""
+    packed = path.with_name(f"{path.name}.gz")
+    return packed if packed.exists() and not path.exists() else path
 
 
 def _facts(records: Sequence[Record]) -> list[str]:
@@ -60,9 +68,14 @@ def _facts(records: Sequence[Record]) -> list[str]:
 
 
 def _markdown(
-    title: str, facts: list[str], tasks: dict[str, list[Record]], sources: dict[str, str]
+    title: str,
+    facts: list[str],
+    summary: list[Table],
+    tasks: dict[str, list[Record]],
+    sources: dict[str, str],
 ) -> str:
     parts = [f"# {title}", "\n".join(f"- {fact}" for fact in facts)]
+    parts += [_markdown_table(table) for table in summary]
     for name, records in tasks.items():
         parts.append(f"## {name}\n\n{sources.get(name, '')}")
         parts += [_markdown_table(table) for table in tables_of(records)]
@@ -79,11 +92,16 @@ def _pipes(cells: Sequence[str]) -> str:
 
 
 def _html(
-    title: str, facts: list[str], tasks: dict[str, list[Record]], sources: dict[str, str]
+    title: str,
+    facts: list[str],
+    summary: list[Table],
+    tasks: dict[str, list[Record]],
+    sources: dict[str, str],
 ) -> str:
     parts = [f"<h1>{html.escape(title)}</h1>", "<ul>"]
     parts += [f"<li>{html.escape(fact)}</li>" for fact in facts]
     parts.append("</ul>")
+    parts += [_html_table(table) for table in summary]
     for name, records in tasks.items():
         parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(sources.get(name, ''))}</p>")
         if measure := main_measure(records):

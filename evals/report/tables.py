@@ -56,6 +56,12 @@ def arms(records: Iterable[Record]) -> dict[Arm, list[Record]]:
     return found
 
 
+def arm_cells(arm: Arm) -> tuple[str, str, str]:
+    """Method, limit and reasoner as a table shows them."""
+    method, budget, threshold, reasoner = arm
+    return method, _limit(budget, threshold), reasoner
+
+
 def overview(records: Sequence[Record]) -> Table:
     """One row an arm: every measure with its interval, tokens, seconds, failures."""
     measures = sorted({name for record in records for name in record.scores})
@@ -98,21 +104,20 @@ def _by_tag(
     records: Sequence[Record], measure: str, tag: str, values: Sequence[str | int | float]
 ) -> Table:
     rows = []
-    for (method, budget, threshold, reasoner), group in arms(records).items():
+    for arm, group in arms(records).items():
         cells = [
             [r.scores[measure] for r in group if r.tags.get(tag) == value and measure in r.scores]
             for value in values
         ]
         shown = [f"{np.mean(cell):.2f} ({len(cell)})" if cell else "–" for cell in cells]
-        rows.append((method, _limit(budget, threshold), reasoner, *shown))
+        rows.append((*arm_cells(arm), *shown))
     heads = ("method", "limit", "reasoner", *(str(value) for value in values))
     return Table(f"{measure} by {tag}: mean (questions)", heads, tuple(rows))
 
 
 def _row(arm: Arm, group: Sequence[Record], measures: Sequence[str]) -> tuple[str, ...]:
-    method, budget, threshold, reasoner = arm
     well = [record for record in group if not record.error]
-    cells = [method, _limit(budget, threshold), reasoner, str(len(group))]
+    cells = [*arm_cells(arm), str(len(group))]
     for measure in measures:
         values = list(_values(well, measure).values())
         cells.append(_interval(values) if values else "–")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +15,9 @@ from documents import Evidence
 from documents.errors import Cancelled, DataError, ReasonerError, SettingsError
 from evals.methods import Method
 from evals.report import write_report
+from evals.report.ruler import ruler_tables
 from evals.runner import Limit, Plan, Runner
+from evals.same import differences
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, find_all, text_document
 from policy import Reasoner, ReasonerConfig
 
@@ -129,6 +132,52 @@ def test_the_report_stands_alone(tmp_path: Path) -> None:
     assert "A &lt;title&gt;" in html
     assert html.count("<svg") == 2
     assert not re.search(r"<script|<link|<img|@import|url\((?!#)|\b(?:src|href)=\"(?!#)", html)
+
+
+def made(task: str, length: int, score: float, number: int = 0) -> Record:
+    return Record(
+        task, f"{task}-{length}-{number}", "cprs", 100, 0.0, "?", (), {"length": length},
+        scores={"string_match": score},
+    )  # fmt: skip
+
+
+def test_rulers_summary_by_hand() -> None:
+    records = [
+        made("ruler-vt", 4096, 1.0),
+        made("ruler-vt", 4096, 0.5, 1),  # the task's mean is 75
+        made("ruler-cwe", 4096, 1.0),  # the length's 87.5
+        made("ruler-vt", 8192, 0.5),
+        made("ruler-cwe", 8192, 0.0),  # 25
+        made("needle", 4096, 0.0),  # none of RULER's
+    ]
+    (table,) = ruler_tables(records)
+    assert table.heads[3:6] == ("tasks", "4,096", "8,192")
+    # wAvg (inc) = (87.5 + 2 * 25) / 3, (dec) = (2 * 87.5 + 25) / 3
+    row = ("cprs", "100 tokens", "", "2", "87.5", "25.0", "45.8", "66.7", "4,096")
+    assert table.rows == (row,)
+
+
+def test_packed_records_are_read_too(tmp_path: Path) -> None:
+    record = made("ruler-vt", 4096, 1.0)
+    with gzip.open(tmp_path / "records.jsonl.gz", "wt", encoding="utf-8") as stream:
+        stream.write(record.line() + "\n")
+    assert list(read_records(tmp_path / "records.jsonl.gz")) == [record]
+    markdown, _ = write_report([tmp_path / "records.jsonl"], tmp_path, "t")
+    assert "1 records, 0 failed" in markdown.read_text()
+
+
+def test_two_runs_are_the_same_but_for_times(tmp_path: Path) -> None:
+    one, other = tmp_path / "one.jsonl", tmp_path / "other.jsonl"
+    record = made("ruler-vt", 4096, 1.0)
+    one.write_text(record.line() + "\n")
+    other.write_text(replace(record, select_s=9.0, commit="c").line() + "\n")
+    assert differences(one, other) == []
+    changed = replace(record, scores={"string_match": 0.0}), made("ruler-cwe", 4096, 1.0)
+    other.write_text("".join(each.line() + "\n" for each in changed))
+    assert differences(one, other) == [
+        f"only in {other}: ruler-cwe ruler-cwe-4096-0 cprs 100",
+        "ruler-vt ruler-vt-4096-0 cprs 100: scores",
+    ]
 
 
 def test_no_records_no_report(tmp_path: Path) -> None:
