@@ -3,6 +3,7 @@
 All take the answer and the gold answers and return 0 to 1. Where several golds are given the
 best counts, but for `string_match_all`, which is the share found. LongBench's code for one gold
 at a time keeps its published oddities, so that figures can be compared; they are named below.
+SQuAD's and QwenLong-L1's measures are the policy's rewards: `policy.rewards`.
 `rouge_l`, `rouge` and the ``_zh`` measures need the extra ``eval``.
 """
 
@@ -19,13 +20,11 @@ from functools import cache
 
 from documents.errors import SettingsError
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NUMBER = re.compile(r"\d+")
 _ZH_PUNCTUATION = (
     "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃》「」『』【】"
     "〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏."
 )
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _ALL_PUNCTUATION = str.maketrans("", "", string.punctuation + _ZH_PUNCTUATION)
 
 
@@ -44,33 +43,6 @@ def string_match_part(answer: str, golds: Sequence[str]) -> float:
     """1 if any of the golds stands in the answer, case aside."""
     lower = answer.lower()
     return float(any(gold.lower() in lower for gold in golds))
-
-
-# SQuAD (arXiv 1606.05250) and QwenLong-L1 (arXiv 2505.17667)
-
-
-def normalised(text: str) -> str:
-    """SQuAD's form: lower case, without punctuation and articles, single spaces."""
-    bare = text.lower().translate(_PUNCTUATION)
-    return " ".join(_ARTICLES.sub(" ", bare).split())
-
-
-def exact(answer: str, golds: Sequence[str]) -> float:
-    """1 if the answer equals a gold, both normalised."""
-    return float(any(normalised(answer) == normalised(gold) for gold in golds))
-
-
-def f1(answer: str, golds: Sequence[str]) -> float:
-    """SQuAD's F1 of the words shared with a gold, both normalised. LongBench's ``qa_f1``."""
-    words = normalised(answer).split()
-    return max((_overlap(words, normalised(gold).split()) for gold in golds), default=0.0)
-
-
-def sub_em(answer: str, golds: Sequence[str]) -> float:
-    """QwenLong-L1's cover exact match: 1 if a gold stands in the answer or the answer in a gold,
-    both normalised. An empty answer, which stands in everything, is 0 here and 1 there."""
-    said = normalised(answer)
-    return float(bool(said) and any((g := normalised(gold)) in said or said in g for gold in golds))
 
 
 def _overlap(said: Sequence[Hashable], gold: Sequence[Hashable]) -> float:
@@ -98,7 +70,7 @@ def _rouge_scorer() -> Callable[[str, str], float]:
     return lambda gold, answer: float(scorer.score(gold, answer)["rougeL"].fmeasure)
 
 
-# LongBench v1 (arXiv 2308.14508, MIT). `qa_f1` is `f1`.
+# LongBench v1 (arXiv 2308.14508, MIT). `qa_f1` is `policy.rewards.f1`.
 
 
 def rouge(answer: str, golds: Sequence[str]) -> float:

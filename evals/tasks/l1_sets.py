@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from documents import Document, Span
-from evals.metrics import docmath
 from evals.metrics.judge import Judge, same_answer
-from evals.metrics.strings import f1, sub_em
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
 from evals.tasks.rows import Row, drawn, field, first_there, read_rows
-from policy import parse_answer
+from policy import docmath, parse_answer
+from policy.rewards import f1, sub_em
 
 LONGBENCH = ("2wikimqa", "hotpotqa", "musique", "narrativeqa", "qasper")
 SETS = ("docmath", "frames", *LONGBENCH)

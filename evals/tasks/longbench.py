@@ -15,7 +15,7 @@ from pathlib import Path
 from evals.metrics import strings
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
 from evals.tasks.rows import Row, drawn, field, first_there, read_rows
-from policy import parse_answer
+from policy import parse_answer, rewards
 
 Metric = Callable[[str, Sequence[str]], float]
 
@@ -102,20 +102,20 @@ _RETRIEVAL_ZH = """下面是若干编号的段落，最后是其中一段的摘�
 _MINUTES_ZH = "下面是一份会议记录，请写一段总结，概括会议的内容。\n\n{context}\n\n总结："
 
 SPECS: dict[str, Spec] = {
-    "narrativeqa": _qa(strings.f1, 128, "single document", _STORY),
-    "qasper": _qa(strings.f1, 128, "single document", _ARTICLE),
-    "multifieldqa_en": _qa(strings.f1, 64, "single document"),
+    "narrativeqa": _qa(rewards.f1, 128, "single document", _STORY),
+    "qasper": _qa(rewards.f1, 128, "single document", _ARTICLE),
+    "multifieldqa_en": _qa(rewards.f1, 64, "single document"),
     "multifieldqa_zh": _qa(strings.f1_zh, 64, "single document", _ZH),
-    "hotpotqa": _qa(strings.f1, 32, "several documents"),
-    "2wikimqa": _qa(strings.f1, 32, "several documents"),
-    "musique": _qa(strings.f1, 32, "several documents"),
+    "hotpotqa": _qa(rewards.f1, 32, "several documents"),
+    "2wikimqa": _qa(rewards.f1, 32, "several documents"),
+    "musique": _qa(rewards.f1, 32, "several documents"),
     "dureader": _qa(strings.rouge_zh, 128, "several documents", _ZH),
     "gov_report": _summary("report by a government agency"),
     "qmsum": _qa(strings.rouge, 512, "summary", _MEETING),
     "multi_news": _summary("news"),
     "vcsum": Spec(strings.rouge_zh, 512, _MINUTES_ZH, "summary"),
     "trec": _shots(None, 64, "Name the type of the last question."),
-    "triviaqa": _shots(strings.f1, 32, "Answer the last question with the answer alone."),
+    "triviaqa": _shots(rewards.f1, 32, "Answer the last question with the answer alone."),
     "samsum": _shots(strings.rouge, 128, "Summarize the last dialogue in a few short sentences."),
     "lsht": _shots(None, 64, "判断最后一则新闻的类别。"),
     "passage_count": Spec(strings.count, 32, _COUNT, "synthetic"),

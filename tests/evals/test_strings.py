@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.metrics import strings
+from policy import rewards
 
 
 def test_rulers_string_matches() -> None:
@@ -18,20 +19,20 @@ def test_rulers_string_matches() -> None:
 
 
 def test_squads_exact_and_f1() -> None:
-    assert strings.normalised("The  Cat's an Animal, a small one!") == "cats animal small one"
-    assert strings.exact("The Normans.", ["Normans"]) == 1.0
-    assert strings.exact("Normans of France", ["Normans"]) == 0.0
+    assert rewards.normalised("The  Cat's an Animal, a small one!") == "cats animal small one"
+    assert rewards.exact("The Normans.", ["Normans"]) == 1.0
+    assert rewards.exact("Normans of France", ["Normans"]) == 0.0
     # said: tall brown dog; gold: brown dog barked loudly; two shared: P 2/3, R 2/4, F 4/7
-    assert strings.f1("the tall brown dog", ["brown dog barked loudly"]) == pytest.approx(4 / 7)
-    assert strings.f1("the tall brown dog", ["cat", "tall brown dog"]) == 1.0
-    assert strings.f1("", ["cat"]) == 0.0
+    assert rewards.f1("the tall brown dog", ["brown dog barked loudly"]) == pytest.approx(4 / 7)
+    assert rewards.f1("the tall brown dog", ["cat", "tall brown dog"]) == 1.0
+    assert rewards.f1("", ["cat"]) == 0.0
 
 
 def test_l1s_cover_exact_match() -> None:
-    assert strings.sub_em("It is the Eiffel Tower.", ["Eiffel tower"]) == 1.0
-    assert strings.sub_em("Eiffel", ["Eiffel tower"]) == 1.0
-    assert strings.sub_em("Big Ben", ["Eiffel tower"]) == 0.0
-    assert strings.sub_em("the", ["Eiffel tower"]) == 0.0, "nothing is left of it"
+    assert rewards.sub_em("It is the Eiffel Tower.", ["Eiffel tower"]) == 1.0
+    assert rewards.sub_em("Eiffel", ["Eiffel tower"]) == 1.0
+    assert rewards.sub_em("Big Ben", ["Eiffel tower"]) == 0.0
+    assert rewards.sub_em("the", ["Eiffel tower"]) == 0.0, "nothing is left of it"
 
 
 def test_rouge_l_of_both_packages() -> None:
@@ -86,7 +87,7 @@ def test_infinitebenchs_retrieval() -> None:
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_measures_stay_between_0_and_1(answer: str, gold: str) -> None:
-    for measure in (strings.f1, strings.sub_em, strings.exact, strings.rouge_l, strings.code_sim):
+    for measure in (rewards.f1, rewards.sub_em, rewards.exact, strings.rouge_l, strings.code_sim):
         assert 0.0 <= measure(answer, [gold]) <= 1.0
-    if strings.normalised(gold):
-        assert strings.f1(gold, [gold]) == strings.sub_em(gold, [gold]) == 1.0
+    if rewards.normalised(gold):
+        assert rewards.f1(gold, [gold]) == rewards.sub_em(gold, [gold]) == 1.0
