@@ -1,0 +1,1 @@
+"""Training the reasoning model: supervised warm-up, phased RL, preference optimisation."""
