@@ -183,11 +183,12 @@ def _near(evidence: Sequence[Evidence], documents: Mapping[str, Document]) -> st
 
 
 def _asked(question: str) -> list[str]:
-    """The names in a question. A lone first word is one only as a possessive."""
+    """The names in a question. A sentence's lone first word is one only as a possessive."""
     found: list[str] = []
     for match in _CAPITAL.finditer(question):
         possessive = question[match.end() :].startswith(("'s", "’s"))
-        first = not question[: match.start()].strip()
+        before = question[: match.start()].rstrip()
+        first = not before or before[-1] in ".?!:"
         words = [w for w in match[0].split() if w.casefold() not in _PLAIN]
         if words and not (first and len(match[0].split()) == 1 and not possessive):
             found.append(" ".join(words))

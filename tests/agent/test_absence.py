@@ -45,6 +45,7 @@ def report(tmp_path: Path) -> Document:
         ("How much did revenue grow from 2021 to 2022?", []),
         ("Who chairs the Halden Marine Corporation?", []),
         ("What was EBITDA?", []),
+        ("What was revenue? Please give a breakdown.", []),
         ("Who is Microsoft's chief executive?", ["Microsoft"]),
         ("Microsoft's chief executive is who?", ["Microsoft"]),
         ("What was revenue in 2019?", ["2019"]),
