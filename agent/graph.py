@@ -16,6 +16,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
+from agent.absence import Gate, absence_text, absent, best_score, frame
 from agent.citations import cite
 from agent.context import render
 from agent.values import Answer, Citation, CitedBy, ContextStrategy, Request, Usage, Verdict
@@ -43,7 +44,8 @@ Emit = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What a run works with; handed to the graph as its context, never checkpointed."""
+    """What a run works with; handed to the graph as its context, never checkpointed.
+    Evidence whose best score is under ``least_score`` answers nothing."""
 
     documents: Mapping[str, Document]
     strategies: Mapping[str, ContextStrategy]
@@ -52,6 +54,7 @@ class Deps:
     emit: Emit
     progress: Progress
     cancelled: IsCancelled
+    least_score: float = 0.0
 
 
 class State(TypedDict, total=False):
@@ -75,6 +78,7 @@ class State(TypedDict, total=False):
     first_token_s: float
     citations: list[tuple[int, str, int, int, bool, CitedBy]]
     unknown: list[int]
+    withheld: int
     verdict: Verdict
 
 
@@ -125,40 +129,79 @@ def select(state: State, runtime: Runtime[Deps]) -> State:
 
 
 def reason(state: State, runtime: Runtime[Deps]) -> State:
-    """Ask the reasoner, streaming its reasoning and its answer as events."""
+    """Ask the reasoner, streaming its reasoning and, sentence by sentence, what of its answer is
+    founded. It is not asked where the documents do not hold what the question names."""
     deps = runtime.context
     evidence = evidence_of(state)
-    if not evidence:
-        return {"answer": "", "reasoning": "", "usage": (0, 0), "first_token_s": 0.0}
-    messages = answer_messages(deps.notes.get(state["question"]), render(evidence, deps.documents))
-    parts: dict[str, list[str]] = {"reasoning": [], "answer": []}
+    if not evidence or best_score(evidence) < deps.least_score:
+        return _unasked("")
+    question = deps.notes.get(state["question"])
+    if missing := absent(question, evidence, deps.documents):
+        text = absence_text(missing)
+        deps.emit("answer", {"text": text})
+        return _unasked(deps.notes.put(text))
+    messages = answer_messages(question, render(evidence, deps.documents))
+    gate = Gate(frame(evidence, deps.documents), question)
+    reasoning: list[str] = []
+    answer: list[str] = []
+
+    def say(text: str) -> None:
+        if text:
+            answer.append(text)
+            deps.emit("answer", {"text": text})
+
     usage = PolicyUsage()
     for piece in deps.reasoner().stream(messages, cancelled=deps.cancelled):
-        if isinstance(piece, Delta):
-            parts[piece.kind].append(piece.text)
-            deps.emit(piece.kind, {"text": piece.text})
-        else:
+        if not isinstance(piece, Delta):
             usage = piece
+        elif piece.kind == "answer":
+            if not answer:
+                gate.hear("".join(reasoning))
+            say(gate.feed(piece.text))
+        else:
+            reasoning.append(piece.text)
+            deps.emit("reasoning", {"text": piece.text})
+    say(gate.close())
     return {
-        "answer": deps.notes.put("".join(parts["answer"]).strip()),
-        "reasoning": deps.notes.put("".join(parts["reasoning"]).strip()),
+        "answer": deps.notes.put("".join(answer).strip()),
+        "reasoning": deps.notes.put("".join(reasoning).strip()),
         "usage": (usage.prompt_tokens, usage.completion_tokens),
         "first_token_s": usage.first_token_s or 0.0,
+        "withheld": gate.withheld,
+        **({"verdict": "not_in_documents"} if gate.nothing_left else {}),
+    }
+
+
+def _unasked(answer: str) -> State:
+    return {
+        "answer": answer,
+        "reasoning": "",
+        "usage": (0, 0),
+        "first_token_s": 0.0,
+        "verdict": "not_in_documents",
     }
 
 
 def verify(state: State, runtime: Runtime[Deps]) -> State:
     """Find and check the quotes, and say whether the documents answer the question."""
     deps = runtime.context
+    check(deps.cancelled)
+    if state.get("verdict") == "not_in_documents":  # a sentence of our own: it cites nothing
+        update: State = {"citations": [], "unknown": []}
+        deps.emit("checked", {**update, "verdict": state["verdict"]})
+        return update
     text = deps.notes.get(state["answer"]) if state["answer"] else ""
     evidence = evidence_of(state)
     citations, unknown = cite(text, evidence, deps.documents)
-    update: State = {
+    verdict = verdict_of(text, citations)
+    if state.get("withheld") and verdict == "answered":
+        verdict = "partly"
+    update = {
         "citations": [
             (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
         ],
         "unknown": list(unknown),
-        "verdict": verdict_of(text, citations),
+        "verdict": verdict,
     }
     deps.emit("checked", dict(update))
     return update

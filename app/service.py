@@ -204,6 +204,7 @@ class Service:
                 emit=record,
                 progress=watch.progress,
                 cancelled=watch.cancelled,
+                least_score=self.settings.least_score,
             )
             state = self._graph_run(run, question, deps, answer)
         except LongdocError as error:

@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="the data folder")
     strategy: str = Field("cprs", pattern="^(cprs|rag|full)$", description="how to find context")
     budget: int = Field(2_000, ge=50, description="tokens of context for cprs and rag")
+    least_score: float = Field(
+        0.0, ge=0, description="evidence whose best score is lower is taken as no evidence"
+    )
     reasoner: ReasonerConfig = Field(default=ReasonerConfig(), description="the reasoning model")
     compressor: CompressorConfig = Field(default=CompressorConfig(), description="the critic")
     retrieval: RetrievalConfig = Field(default=RetrievalConfig(), description="the RAG baseline")

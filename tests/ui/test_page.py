@@ -90,7 +90,7 @@ def test_an_answer_streams_opens_its_citation_and_survives_a_reload(
 def test_stop_ends_an_answer_and_keeps_what_had_come(
     service: Service, add: Add, talker: TalkingServer
 ) -> None:
-    talker.says, talker.pause_s = "word " * 400, 0.05
+    talker.says, talker.pause_s = "A word. " * 400, 0.05
     add("report.md", REPORT)
     page = _ask(_page(), "What were sales?")
     run = _at(page, "run")
@@ -104,7 +104,7 @@ def test_stop_ends_an_answer_and_keeps_what_had_come(
     _until_done(page)
     assert time.monotonic() - asked < 3
     assert "Stopped." in _shown(page)
-    assert "word word" in _shown(page)
+    assert "A word." in _shown(page)
 
 
 def test_a_failure_is_told_with_its_remedy_and_without_a_traceback(
