@@ -9,6 +9,9 @@ from itertools import groupby
 from agent.values import Context, Count
 from documents import Document, Evidence, Span
 
+NEXT_BEST = 12
+"""Pieces tried for the room that is left once one does not fit."""
+
 _WORD_END = re.compile(r"(?<=\S)(?=\s|$)")
 Documents = Mapping[str, Document]
 
@@ -23,15 +26,20 @@ def fill(
 ) -> tuple[list[Evidence], str]:
     """The best evidence that fits ``budget`` tokens once numbered and headed, in document order,
     with its text. The first piece that does not fit whole is cut at a word's end if ``cut_last``
-    (or if nothing fits otherwise)."""
+    (or if nothing fits otherwise); without, the next best that fit whole take the room left."""
     candidates = _within(ranked, documents, budget, count)
 
-    def fits(number: int) -> bool:
-        return count(render(arrange(candidates[:number], documents), documents)) <= budget
+    def fit(pieces: Sequence[Evidence]) -> bool:
+        return count(render(arrange(pieces, documents), documents)) <= budget
 
-    kept = list(candidates[: largest(len(candidates), fits)])
-    if len(kept) < len(ranked) and (cut_last or not kept):
-        kept += _cut(ranked[len(kept)], kept, documents, budget, count)
+    first = largest(len(candidates), lambda number: fit(candidates[:number]))
+    kept = list(candidates[:first])
+    if kept and not cut_last:
+        for item in ranked[first + 1 : first + 1 + NEXT_BEST]:
+            if fit([*kept, item]):
+                kept.append(item)
+    if first < len(ranked) and (cut_last or not kept):
+        kept += _cut(ranked[first], kept, documents, budget, count)
     arranged = arrange(kept, documents)
     return arranged, render(arranged, documents)
 

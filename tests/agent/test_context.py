@@ -108,6 +108,21 @@ def test_what_stands_over_neighbours_is_written_once(documents: dict[str, Docume
     )
 
 
+def test_the_next_best_takes_the_room_left(documents: dict[str, Document]) -> None:
+    document = next(iter(documents.values()))
+    at = [document.text.index(f"Sentence {n} ") for n in (3, 20, 40)]
+    short, long, last = at[0], at[1], at[2]
+    ranked = [
+        Evidence(document.span(short, short + 30), 0.9),
+        Evidence(document.span(long, long + 400), 0.8),
+        Evidence(document.span(last, last + 30), 0.7),
+    ]
+    chosen, _ = fill(ranked, documents, 30, words, cut_last=False)
+    assert [item.score for item in chosen] == [0.9, 0.7]
+    cut, _ = fill(ranked, documents, 30, words, cut_last=True)
+    assert [item.score for item in cut] == [0.9, 0.8]
+
+
 def test_the_best_is_cut_when_nothing_fits(documents: dict[str, Document]) -> None:
     document = next(iter(documents.values()))
     everything = [Evidence(document.span(0, len(document.text)), 1.0)]
