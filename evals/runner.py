@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 
 from agent import Context, verdict_of
+from agent.absence import Gate, absence_text, absent, frame
 from agent.citations import cite
 from agent.context import arrange, fill, render
 from app.results import Record, read_records
@@ -24,7 +25,7 @@ from evals import provenance
 from evals.methods import Method
 from evals.metrics.evidence import evidence_kept
 from evals.samples import Outcome, Sample, Scores, Setup, Task
-from policy import Delta, Reasoner, answer_messages
+from policy import Delta, Message, Reasoner, Usage, answer_messages
 
 PROMPT_TOKENS = 400
 
@@ -49,6 +50,17 @@ class Plan:
     seed: int = 0
     settings_hash: str = ""
     answer_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer; how many of its sentences were withheld; ``absent``: it says that the documents
+    do not tell."""
+
+    text: str
+    usage: Usage | None = None
+    withheld: int = 0
+    absent: bool = False
 
 
 class Runner:
@@ -213,21 +225,13 @@ class Runner:
         cancelled: IsCancelled,
     ) -> tuple[Record, Outcome]:
         started = time.monotonic()
-        parts: list[str] = []
-        usage = None
-        messages = answer_messages(sample.question, context.text)
-        if sample.prompt:
-            messages = [{"role": "user", "content": _prompt(sample, context)}]
-        for piece in self._reasoner.stream(
-            messages, max_tokens=sample.max_answer_tokens, cancelled=cancelled
-        ):
-            if not isinstance(piece, Delta):
-                usage = piece
-            elif piece.kind == "answer":
-                parts.append(piece.text)
-        text = "".join(parts).strip()
-        citations, _ = cite(text, context.evidence, {d.id: d for d in sample.documents})
-        verdict = verdict_of(text, citations)
+        documents = {document.id: document for document in sample.documents}
+        said = self._said(sample, context, documents, cancelled)
+        text, usage = said.text, said.usage
+        citations = () if said.absent else cite(text, context.evidence, documents)[0]
+        verdict = "not_in_documents" if said.absent else verdict_of(text, citations)
+        if said.withheld and verdict == "answered":
+            verdict = "partly"
         record = replace(
             record,
             answer=text,
@@ -243,6 +247,42 @@ class Runner:
         return record, replace(
             outcome, answer=text, verdict=verdict, cited=cited, verified=verified
         )
+
+    def _said(
+        self,
+        sample: Sample,
+        context: Context,
+        documents: Mapping[str, Document],
+        cancelled: IsCancelled,
+    ) -> Said:
+        """The answer as longdoc's agent lets it out; to a task's own prompt, or without any
+        context (what the reasoner knows by itself), all that is said."""
+        question, evidence = sample.question, context.evidence
+        gate = None
+        if sample.prompt:
+            messages: Sequence[Message] = [{"role": "user", "content": _prompt(sample, context)}]
+        elif not evidence:
+            messages = answer_messages(question, context.text)
+        else:
+            if missing := absent(question, evidence, documents):
+                return Said(absence_text(missing), absent=True)
+            gate = Gate(frame(evidence, documents), question)
+            messages = answer_messages(question, context.text)
+        parts: list[str] = []
+        usage = None
+        for piece in self._reasoner.stream(
+            messages, max_tokens=sample.max_answer_tokens, cancelled=cancelled
+        ):
+            if not isinstance(piece, Delta):
+                usage = piece
+            elif piece.kind == "answer":
+                parts.append(gate.feed(piece.text) if gate else piece.text)
+            elif gate:
+                gate.hear(piece.text)
+        if gate is None:
+            return Said("".join(parts).strip(), usage)
+        text = "".join([*parts, gate.close()]).strip()
+        return Said(text, usage, gate.withheld, gate.nothing_left)
 
     def _blank(self, sample: Sample, method: Method, limit: Limit, plan: Plan) -> Record:
         return Record(
