@@ -114,7 +114,6 @@ class Index:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         """A Chroma client for one piece of work; its errors become ours."""
-        import chromadb
         from chromadb.errors import ChromaError
 
         try:
@@ -123,12 +122,17 @@ class Index:
                     yield client
             else:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                with (
-                    FileLock(self._folder.with_suffix(".lock")),
-                    chromadb.PersistentClient(self._folder, settings=_settings()) as client,
-                ):
+                with FileLock(self._folder.with_suffix(".lock")), self._files() as client:
                     yield client
         except (ChromaError, OSError) as error:
+            raise self._failed(error) from error
+
+    def _files(self) -> Any:
+        import chromadb
+
+        try:
+            return chromadb.PersistentClient(self._folder, settings=_settings())
+        except AttributeError as error:  # Chroma 1.5.9's own clean-up where it could not open
             raise self._failed(error) from error
 
     def _server(self) -> Any:

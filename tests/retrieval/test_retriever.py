@@ -189,6 +189,12 @@ def test_a_server_that_does_not_answer_is_named() -> None:
         Retriever(config, Path("unused"), BagOfWords()).index(FRUIT)
 
 
+def test_files_that_cannot_be_opened_are_named(tmp_path: Path) -> None:
+    (tmp_path / "chroma" / "chroma.sqlite3").mkdir(parents=True)  # where the database would be
+    with pytest.raises(StorageError, match="chroma"):
+        Index(tmp_path, CONFIG.collection()).read(["d"])
+
+
 def test_settings_that_cannot_work() -> None:
     with pytest.raises(SettingsError, match="chunk_tokens"):
         RetrievalConfig(chunk_tokens=0)
