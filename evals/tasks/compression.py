@@ -3,7 +3,8 @@
 Held-back documents of the training data, so that no critic trained here has read them. Each
 source alone ("alone"), and its document among others until the whole is 32K or 128K tokens
 long. Questions without evidence (a contract that lacks the clause) show what is kept of
-documents where nothing should be.
+documents where nothing should be. All are asked for sentences, the product's default, whatever
+size a source's labels have: nobody tells the compressor that in use.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from compressor.training.data import (
-    PARAGRAPHS,
     Corpus,
     Question,
     held_back,
@@ -84,7 +84,6 @@ class Compression:
             documents=documents,
             gold=Gold(question.answers, tuple(gold)),
             tags={"source": question.source, "evidence": "yes" if gold else "no"},
-            granularity="paragraph" if question.source in PARAGRAPHS else "sentence",
         )
 
     def _joined(
