@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,17 @@ from typing import Any
 
 import pytest
 
-from app.runs import RunLog
+from app import history
+from app.export import markdown
+from app.runs import RunLog, m001_runs
+from app.service import Question, Service
+from app.settings import load_settings
 from app.watch import Watched
+from documents.errors import QuestionError, RunError, SettingsError, UnknownRunError
+from policy import ReasonerConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))
-from chat_server import ChatServer, chat_server, says_text
+from chat_server import ChatServer, chat_server, fails, says_text
 
 ROOT = Path(__file__).parents[2]
 REPORT = """# Halden Marine plc
@@ -33,37 +41,42 @@ ANSWER = ("Revenue was 4,812 million ", "in 2023 [1]. ", "The dividend was ", "1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A data folder, a document beside it, and the server that its runs ask."""
+    """A data folder, a document beside it, the server that its runs ask, and a service in this
+    process under the settings that ``environment`` gives to others."""
 
     report: Path
     home: Path
     server: ChatServer
     environment: dict[str, str]
+    service: Service
 
-    def longdoc(self, *args: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        """The command in a process of its own."""
-        return subprocess.run(
-            [sys.executable, "-m", "app.cli", *map(str, args)],
-            env=os.environ | self.environment | environment,
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+    @property
+    def question(self) -> Question:
+        return Question(QUESTION, (self.service.ingest([self.report])[0].id,), "full")
 
-    def killed(self, inside: str) -> str:
-        """A run killed with ``kill -9`` once it has come to ``inside``; its id."""
+    def interrupted(self, strategy: str = "full") -> str:
+        """A run that nobody works on, broken off before its first node; its id."""
+        ids = list(self.question.documents)
+        return self.service.log.create(QUESTION, strategy, ids, self.service.settings.hash)
+
+    def killed(self, kind: str) -> str:
+        """A run killed with ``kill -9`` at its first event of ``kind``; its id."""
         command = [sys.executable, str(Path(__file__).with_name("resume_child.py"))]
         with subprocess.Popen(
-            [*command, inside, str(self.report), QUESTION],
+            [*command, kind, str(self.report), QUESTION],
             env=os.environ | self.environment | {"PYTHONPATH": str(ROOT)},
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         ) as child:  # fmt: skip
             assert child.stdout is not None
             assert child.stdout.readline() == "there\n"
-            log = RunLog(self.home / "runs.sqlite")
-            run = log.all()[0]
+            run = self.service.log.all()[0]
             assert run.status == "running"
-            assert not log.claims.take(run.id)
+            assert self.service.works_on(run.id)
+            with pytest.raises(RunError, match="being worked on"):
+                self.service.resume(run.id)
             child.kill()
-        assert log.status(run.id) == "interrupted"
+        assert self.service.log.status(run.id) == "interrupted"
+        assert not self.service.works_on(run.id)
         return run.id
 
 
@@ -72,28 +85,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("place")
     (folder / "report.md").write_text(REPORT)
     with chat_server() as server:
+        reasoner = {"url": server.url, "tokenizer": "smollm2-135m", "max_answer_tokens": 64}
         environment = {
-            "LONGDOC_HOME": str(folder / "home"),
-            "LONGDOC_REASONER__URL": server.url,
-            "LONGDOC_REASONER__TOKENIZER": "smollm2-135m",
-            "LONGDOC_REASONER__MAX_ANSWER_TOKENS": "64",
+            f"LONGDOC_REASONER__{key.upper()}": str(value) for key, value in reasoner.items()
         }
-        yield Place(folder / "report.md", folder / "home", server, environment)
-
-
-@pytest.fixture(autouse=True)
-def answers(place: Place) -> None:
-    place.server.asked.clear()
-    place.server.replies[:] = [says_text(*ANSWER), says_text(*ANSWER)]
+        environment["LONGDOC_HOME"] = str(folder / "home")
+        settings = load_settings(home=folder / "home", reasoner=ReasonerConfig(**reasoner))  # type: ignore[arg-type]  # mixed values
+        yield Place(folder / "report.md", folder / "home", server, environment, Service(settings))
 
 
 @pytest.fixture(scope="module")
 def unbroken(place: Place) -> dict[str, Any]:
     """The record of a run that nothing broke off."""
     place.server.replies[:] = [says_text(*ANSWER)]
-    done = place.longdoc("ask", place.report, QUESTION, "--strategy", "full", "--json")
-    assert done.returncode == 0, done.stderr
-    return _lasting(json.loads(done.stdout))
+    return place.service.run(place.question)
+
+
+@pytest.fixture(autouse=True)
+def answers(place: Place, unbroken: dict[str, Any]) -> None:
+    place.server.asked.clear()
+    place.server.replies[:] = [says_text(*ANSWER), says_text(*ANSWER)]
 
 
 def _lasting(record: dict[str, Any]) -> dict[str, Any]:
@@ -102,57 +113,144 @@ def _lasting(record: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("inside", "node", "asked"),
-    [
-        ("context", "select", 1),
-        ("answer", "reason", 2),
-        ("checked", "verify", 1),
-        ("end", "end", 1),
-    ],
+    ("kind", "node", "asked"),
+    [("context", "select", 1), ("answer", "reason", 2), ("checked", "verify", 1)],
 )
 def test_a_killed_run_goes_on_where_it_was(
-    place: Place, unbroken: dict[str, Any], inside: str, node: str, asked: int
+    place: Place, unbroken: dict[str, Any], kind: str, node: str, asked: int
 ) -> None:
-    place.server.asked.clear()
-    run = place.killed(inside)
-    done = place.longdoc("resume", run, "--json")
+    run = place.killed(kind)
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "resume", run, "--json"],
+        env=os.environ | place.environment,
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
-    assert _lasting(record) == unbroken
+    assert _lasting(record) == _lasting(unbroken)
     assert record["run"] == run
     assert len(place.server.asked) == asked
-    log = RunLog(place.home / "runs.sqlite")
-    events = list(log.events(run))
-    assert [e.data["node"] for e in events if e.kind == "resumed"] == [node]
-    assert log.status(run) == "done"
+    assert place.service.log.status(run) == "done"
     assert not list((place.home / "claims").iterdir())
+    events = list(place.service.log.events(run))
+    assert [e.data["node"] for e in events if e.kind == "resumed"] == [node]
     watched = Watched()
     watched.take(events[:-1])
-    assert watched.answer.strip() == unbroken["answer"] == "".join(ANSWER)
+    assert watched.answer.strip() == "".join(ANSWER)
     assert watched.passages == 1
     watched.take(events[-1:])
     assert watched.result == record
 
 
-def test_a_resumed_run_is_held_to_its_settings_and_can_be_exported(place: Place) -> None:
-    run = place.killed("answer")
-    refused = place.longdoc("export", run)
-    assert refused.returncode == 2
-    assert f"longdoc resume {run}" in refused.stderr
-    refused = place.longdoc("resume", run, "--profile", "thorough")
-    assert refused.returncode == 2
-    assert "other settings" in refused.stderr
-    assert "--force" in refused.stderr
-    done = place.longdoc("resume", run, "--profile", "thorough", "--force")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("".join(ANSWER))
-    again = place.longdoc("resume", run)
-    assert again.returncode == 2
-    assert "is finished" in again.stderr
-    _, *rows = (json.loads(line) for line in place.longdoc("runs", "--json").stdout.splitlines())
-    assert rows or run
-    page = place.longdoc("export", run).stdout
+def test_a_run_killed_after_its_last_node_asks_nothing(
+    place: Place, unbroken: dict[str, Any]
+) -> None:
+    run = place.service.run(place.question)["run"]
+    with sqlite3.connect(place.home / "runs.sqlite") as db:
+        db.execute("DELETE FROM events WHERE run = ? AND kind = 'done'", (run,))
+        db.execute("UPDATE runs SET status = 'running' WHERE id = ?", (run,))
+    db.close()
+    assert place.service.log.status(run) == "interrupted"
+    place.server.asked.clear()
+    assert _lasting(place.service.resume(run)) == _lasting(unbroken)
+    assert place.server.asked == []
+
+
+def test_a_failed_run_goes_on_once_the_reasoner_answers(
+    place: Place, unbroken: dict[str, Any]
+) -> None:
+    place.server.replies.insert(0, fails(400, "no"))
+    (run,) = place.service.start([place.question])
+    while place.service.works_on(run):
+        time.sleep(0.02)
+    assert place.service.log.status(run) == "failed"
+    assert _lasting(place.service.resume(run)) == _lasting(unbroken)
+    watched = Watched()
+    watched.take(place.service.log.events(run))
+    assert (watched.status, watched.error) == ("done", "")
+
+
+def test_other_settings_are_refused_unless_forced(place: Place) -> None:
+    run = place.interrupted()
+    settings = load_settings("thorough", home=place.home, reasoner=place.service.settings.reasoner)
+    service = Service(settings)
+    with pytest.raises(SettingsError, match="other settings") as caught:
+        service.resume(run)
+    assert "--force" in caught.value.hint
+    assert service.log.status(run) == "interrupted"
+    assert service.resume(run, force=True)["settings_hash"] == settings.hash
+    assert service.log.named(run).settings == settings.hash
+    with pytest.raises(RunError, match="is finished"):
+        service.resume(run)
+
+
+def test_a_rerun_names_the_run_it_repeats(place: Place) -> None:
+    first = place.interrupted("rag")
+    record = place.service.rerun(first, strategy="full", budget=60)
+    assert record["strategy"] == "full"
+    assert record["budget"] == 60
+    assert record["question"] == QUESTION
+    assert place.service.log.named(record["run"]).rerun_of == first
+    assert place.service.log.status(first) == "interrupted"
+
+
+def test_no_run_starts_where_one_question_is_empty(place: Place) -> None:
+    before = place.service.log.all()
+    with pytest.raises(QuestionError):
+        place.service.start([place.question, Question(" ", place.question.documents)])
+    assert place.service.log.all() == before
+
+
+def test_runs_are_listed_and_exported(
+    place: Place,
+    unbroken: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    broken = place.interrupted()
+    history.show(as_json=True)
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (listed[0]["run"], listed[0]["status"]) == (broken, "interrupted")
+    assert (listed[-1]["run"], listed[-1]["status"]) == (unbroken["run"], "done")
+    history.show(as_json=False)
+    assert QUESTION in capsys.readouterr().out.splitlines()[0]
+    history.export(unbroken["run"], "json")
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(unbroken))
+    history.export(unbroken["run"], "markdown")
+    page = capsys.readouterr().out
     assert page.startswith(f"# {QUESTION}\n")
     assert "\\[1\\] report.md (verified)\n\n> Revenue was 4,812 million in 2023." in page
-    record = json.loads(place.longdoc("export", run, "--format", "json").stdout)
-    assert record["settings_hash"] in page
+    assert "Verdict: answered" in page
+    assert unbroken["settings_hash"] in page
+    with pytest.raises(RunError) as caught:
+        history.export(broken, "json")
+    assert f"longdoc resume {broken}" in caught.value.hint
+    with pytest.raises(UnknownRunError):
+        history.export("../x", "json")
+
+
+def test_an_export_shows_what_documents_say_and_follows_none_of_it(
+    unbroken: dict[str, Any],
+) -> None:
+    hostile = "# Big\n![x](http://a.example/p.png) <img src=x> | 1. *bold*"
+    quote = unbroken["citations"][0] | {"quote": hostile, "pages": [3, 4], "verified": False}
+    page = markdown(unbroken | {"citations": [quote], "answer": f"- {hostile}\n2. two"})
+    shown = "\\# Big \\!\\[x\\](http://a.example/p.png) \\<img src=x\\> \\| 1. \\*bold\\*"
+    assert f"report.md, pages 3, 4 (not verified)\n\n> {shown}\n" in page
+    assert "\n2\\. two\n" in page
+    assert "![" not in page
+    assert "<img" not in page.replace("\\<img", "")
+
+
+def test_a_run_log_of_before_is_taken_over(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "runs.sqlite") as db:
+        m001_runs(db)
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO runs VALUES ('a', 1.0, 'What?', 'rag', '[\"d\"]', 'h', 'running')")
+        db.execute("INSERT INTO runs VALUES ('b', 2.0, 'Why?', 'full', '[\"d\"]', 'h', 'done')")
+    db.close()
+    newest, oldest = RunLog(tmp_path / "runs.sqlite").all()
+    assert (newest.id, newest.status) == ("b", "done")
+    assert (oldest.id, oldest.status, oldest.asked) == ("a", "interrupted", {})
