@@ -220,15 +220,19 @@ class Service:
     ) -> Job:
         job = Job(new_id(), question, answer, read_s)
         self.log.claims.take(job.run)
-        self.log.create(
-            question.text,
-            question.strategy,
-            list(question.documents),
-            self.settings.hash,
-            run=job.run,
-            asked=job.asked(),
-            rerun_of=rerun_of,
-        )
+        try:
+            self.log.create(
+                question.text,
+                question.strategy,
+                list(question.documents),
+                self.settings.hash,
+                run=job.run,
+                asked=job.asked(),
+                rerun_of=rerun_of,
+            )
+        except StorageError:
+            self.log.claims.drop(job.run)
+            raise
         return job
 
     def _broken_off(self, run: str, force: bool) -> Job:

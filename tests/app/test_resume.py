@@ -143,7 +143,10 @@ def test_a_killed_run_goes_on_where_it_was(
 
 
 def test_a_run_killed_after_its_last_node_asks_nothing(
-    place: Place, unbroken: dict[str, Any]
+    place: Place,
+    unbroken: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = place.service.run(place.question)["run"]
     with sqlite3.connect(place.home / "runs.sqlite") as db:
@@ -152,8 +155,13 @@ def test_a_run_killed_after_its_last_node_asks_nothing(
     db.close()
     assert place.service.log.status(run) == "interrupted"
     place.server.asked.clear()
-    assert _lasting(place.service.resume(run)) == _lasting(unbroken)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    history.resume(run, "default", force=False, as_json=False)
+    assert capsys.readouterr().out.startswith("".join(ANSWER) + "\n")  # though it had streamed
     assert place.server.asked == []
+    *_, done = place.service.log.events(run)
+    assert _lasting(done.data) == _lasting(unbroken)
 
 
 def test_a_failed_run_goes_on_once_the_reasoner_answers(
