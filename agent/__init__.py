@@ -1,6 +1,15 @@
 """The LangGraph agent: strategies that find context, the graph, citations and their checks."""
 
-from agent.graph import Deps, Notes, State, answer_of, build_graph, evidence_of, verdict_of
+from agent.graph import (
+    Deps,
+    Notes,
+    State,
+    answer_of,
+    build_graph,
+    evidence_of,
+    reached,
+    verdict_of,
+)
 from agent.values import Answer, Citation, Context, ContextStrategy, Request, StrategyName, Usage
 
 __all__ = [
@@ -17,5 +26,6 @@ __all__ = [
     "answer_of",
     "build_graph",
     "evidence_of",
+    "reached",
     "verdict_of",
 ]

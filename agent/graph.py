@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, cast
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -98,6 +99,19 @@ def build_graph(
     else:
         graph.add_edge("select", END)
     return graph.compile(checkpointer=checkpointer)
+
+
+def reached(
+    graph: CompiledStateGraph[State, Deps, State, State], config: RunnableConfig
+) -> tuple[str, State]:
+    """Where a run that broke off goes on, by its last checkpoint, and its state there: a node, or
+    ``start`` where there is no checkpoint yet, or ``end`` where every node is finished."""
+    snapshot = graph.get_state(config)
+    state = cast(State, snapshot.values)
+    if snapshot.next:
+        node = snapshot.next[0]
+        return ("select" if node == START else node), state
+    return ("end" if state else "start"), state
 
 
 def select(state: State, runtime: Runtime[Deps]) -> State:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,7 @@ Budget = Annotated[int, typer.Option(help="tokens of context (default: the setti
 Profile = Annotated[str, typer.Option(help="default, fast or thorough")]
 Password = Annotated[str, typer.Option(help="opens encrypted files")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object instead of text")]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="an id that `longdoc runs` lists")]
 Questions = Annotated[
     Path | None,
     typer.Option(
@@ -104,6 +106,61 @@ def compare(
 
     options = commands.Options("", budget, profile, password, as_json, questions)
     commands.compare(inputs or [], tuple(strategies.split(",")), options)
+
+
+class Form(StrEnum):
+    """What a run can be exported as."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+@app.command()
+def runs(as_json: AsJson = False) -> None:
+    """The questions asked so far: id, when, status, strategy, question; the newest first."""
+    from app import history
+
+    history.show(as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def resume(
+    run: RunId,
+    *,
+    profile: Profile = "default",
+    force: Annotated[bool, typer.Option("--force", help="also under other settings")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run that was killed, stopped or failed, after its last finished step."""
+    from app import history
+
+    history.resume(run, profile, force, as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def rerun(
+    run: RunId,
+    *,
+    strategy: Strategy = "",
+    budget: Budget = 0,
+    profile: Profile = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Ask a run's question again, as a new run; what is not given stays as it was."""
+    from app import history
+
+    history.rerun(run, strategy, budget, profile, as_json)
+
+
+@app.command(epilog=EXIT_CODES)
+def export(
+    run: RunId,
+    form: Annotated[Form, typer.Option("--format", help="markdown or json")] = Form.MARKDOWN,
+) -> None:
+    """Write a finished run: answer, verdict, quotes with their pages, evidence, timings."""
+    from app import history
+
+    history.export(run, form.value)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -55,13 +55,13 @@ def ask(inputs: Sequence[str], options: Options, *, answer: bool = True) -> None
         question, read_s = _prepare(service, row, options, strategy, watch)
         return service.run(question, answer=answer, watch=watch, read_s=read_s)
 
-    _each(inputs, options, one, _print_answer if answer else _print_context, live=answer)
+    _each(inputs, options, one, print_answer if answer else print_context, live=answer)
 
 
 def compare(inputs: Sequence[str], strategies: tuple[str, ...], options: Options) -> None:
     """Answer by every strategy named."""
     for name in strategies:
-        _known(name)
+        known(name)
 
     def one(service: Service, row: Row, watch: Watch) -> dict[str, Any]:
         question, read_s = _prepare(service, row, options, "cprs", watch)
@@ -78,7 +78,7 @@ def _each(
     failed: LongdocError | None = None
     quiet = options.as_json or options.questions is not None
     with stoppable() as cancelled, Bars() as bars:
-        watch = Watch(_Live(bars) if live and not quiet else None, bars, cancelled)
+        watch = Watch(Live(bars) if live and not quiet else None, bars, cancelled)
         for row in rows:
             try:
                 result = one(service, row, watch)
@@ -163,10 +163,11 @@ def _prepare(
 
 
 def _strategy(options: Options) -> str:
-    return _known(options.strategy or load_settings(options.profile).strategy)
+    return known(options.strategy or load_settings(options.profile).strategy)
 
 
-def _known(name: str) -> str:
+def known(name: str) -> str:
+    """The name of a strategy, or `SettingsError`."""
     if name not in STRATEGIES:
         raise SettingsError(
             f"There is no strategy {name!r}.", f"Choose one of: {', '.join(STRATEGIES)}."
@@ -174,22 +175,25 @@ def _known(name: str) -> str:
     return name
 
 
-class _Live:
-    """Streams the answer as it comes; reasoning goes to stderr."""
+class Live:
+    """Streams the answer as it comes; reasoning goes to stderr. ``answered``: some came."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
+        self.answered = False
 
     def __call__(self, kind: str, data: dict[str, Any]) -> None:
         if kind not in ("reasoning", "answer"):
             return
         self._bars.hide()
+        self.answered = self.answered or kind == "answer"
         out = sys.stdout if kind == "answer" else sys.stderr
         out.write(data["text"])
         out.flush()
 
 
-def _print_answer(result: dict[str, Any]) -> None:
+def print_answer(result: dict[str, Any]) -> None:
+    """What stands below an answer: verdict, citations, tokens and seconds."""
     write("")
     if result["verdict"] != "answered":
         write(f"Verdict: {result['verdict'].replace('_', ' ')}")
@@ -198,7 +202,8 @@ def _print_answer(result: dict[str, Any]) -> None:
     write(summary_line(result))
 
 
-def _print_context(result: dict[str, Any]) -> None:
+def print_context(result: dict[str, Any]) -> None:
+    """The context that was selected."""
     for evidence in result["context"]["evidence"]:
         pages = ", ".join(str(p) for p in evidence["pages"])
         write(f"[{evidence['n']}] {evidence['name']}, page {pages} (score {evidence['score']:.3f})")
@@ -213,7 +218,7 @@ def _print_comparison(result: dict[str, Any]) -> None:
             write(f"failed: {one['error']} {one['hint']}")
             continue
         write(one["answer"])
-        _print_answer(one)
+        print_answer(one)
 
 
 def citation_line(citation: dict[str, Any]) -> str:

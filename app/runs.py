@@ -14,11 +14,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from documents.errors import StorageError
+from app.claims import Claims
+from documents.errors import StorageError, UnknownRunError
+
+ENDS = ("done", "failed", "stopped")
+"""The events that end a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A question as it was asked. ``status``: running, done, failed, stopped."""
+    """A question as it was asked. ``status``: running, done, failed, stopped, or interrupted where
+    the process that worked on it is gone. ``asked`` is the rest of what was asked, ``settings`` the
+    hash of the settings in force, ``rerun_of`` the run that this one repeats."""
 
     id: str
     question: str
     strategy: str
     documents: tuple[str, ...]
     status: str
+    created: float = 0.0
+    settings: str = ""
+    asked: dict[str, Any] = field(default_factory=dict)
+    rerun_of: str | None = None
 
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -62,7 +72,14 @@ def m001_runs(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_runs,)
+def m002_going_on(db: sqlite3.Connection) -> None:
+    """What is needed to go on with a run, or to repeat it."""
+    db.execute("ALTER TABLE runs ADD COLUMN asked TEXT NOT NULL DEFAULT '{}'")
+    db.execute("ALTER TABLE runs ADD COLUMN rerun_of TEXT")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_runs, m002_going_on)
+_COLUMNS = "id, question, strategy, documents, status, created, settings, asked, rerun_of"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +98,17 @@ class RunNotes:
         return self.log.get(self.run, key)
 
 
+def new_id() -> str:
+    """An id for a new run."""
+    return uuid.uuid4().hex[:12]
+
+
 class RunLog:
     """Runs and events in one SQLite file. Safe to use from several threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.claims = Claims(path.parent / "claims")
         self._local = threading.local()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,26 +119,46 @@ class RunLog:
                 "Free some space or set LONGDOC_HOME to a folder you may write to.",
             ) from error
 
-    def create(self, question: str, strategy: str, documents: list[str], settings: str) -> str:
-        """A new run, not yet started; its id."""
-        run = uuid.uuid4().hex[:12]
+    def create(
+        self,
+        question: str,
+        strategy: str,
+        documents: list[str],
+        settings: str,
+        *,
+        run: str = "",
+        asked: dict[str, Any] | None = None,
+        rerun_of: str | None = None,
+    ) -> str:
+        """A new run, not yet started; its id. Who means to work on it gives it a ``run`` of
+        `new_id` and takes the claim first, else it counts as interrupted."""
+        run = run or new_id()
+        rest = json.dumps(asked or {}, ensure_ascii=False)
         with self._db() as db:
             db.execute(
-                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, 'running')",
-                (run, time.time(), question, strategy, json.dumps(documents), settings),
-            )
+                "INSERT INTO runs (id, created, question, strategy, documents, settings, status,"
+                " asked, rerun_of) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?)",
+                (run, time.time(), question, strategy, json.dumps(documents), settings, rest,
+                 rerun_of),
+            )  # fmt: skip
         return run
 
     def append(self, run: str, kind: str, data: dict[str, Any]) -> None:
-        """Add an event. ``done``, ``failed`` and ``stopped`` end the run."""
+        """Add an event. ``done``, ``failed`` and ``stopped`` end the run; ``resumed`` says that it
+        goes on, under the settings that it names."""
         with self._db() as db:
             db.execute(
                 "INSERT INTO events SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?"
                 " FROM events WHERE run = ?",
                 (run, time.time(), kind, json.dumps(data, ensure_ascii=False), run),
             )
-            if kind in ("done", "failed", "stopped"):
+            if kind in ENDS:
                 db.execute("UPDATE runs SET status = ? WHERE id = ?", (kind, run))
+            elif kind == "resumed":
+                db.execute(
+                    "UPDATE runs SET status = 'running', settings = ? WHERE id = ?",
+                    (data["settings_hash"], run),
+                )
 
     def events(self, run: str, after: int = 0) -> Iterator[Event]:
         """The run's events with ``seq`` above ``after``, in order."""
@@ -130,18 +173,50 @@ class RunLog:
     def find(self, run: str) -> Run | None:
         """The run of this id; None if there is no such run, or no longer."""
         with self._db() as db:
-            row = db.execute(
-                "SELECT id, question, strategy, documents, status FROM runs WHERE id = ?", (run,)
-            ).fetchone()
-        if row is None:
-            return None
-        key, question, strategy, documents, status = row
-        return Run(key, question, strategy, tuple(json.loads(documents)), status)
+            row = db.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run,)).fetchone()
+        return self._run(row) if row else None
+
+    def named(self, run: str) -> Run:
+        """The run of this id, or `UnknownRunError`."""
+        if (found := self.find(run)) is None:
+            raise UnknownRunError(f"There is no run {run!r}.", "`longdoc runs` lists them.")
+        return found
+
+    def all(self) -> list[Run]:
+        """Every run, the newest first."""
+        with self._db() as db:
+            rows = db.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY created DESC").fetchall()
+        return [self._run(row) for row in rows]
 
     def status(self, run: str) -> str | None:
-        """running, done, failed, stopped; None if there is no such run."""
+        """The status that `Run` has; None if there is no such run."""
         found = self.find(run)
         return found.status if found else None
+
+    def worked_s(self, run: str) -> float:
+        """Seconds that were worked on a run until its last event, each time it was taken up."""
+        total, begun = 0.0, self.named(run).created
+        last = begun
+        for event in self.events(run):
+            if event.kind == "resumed":
+                total, begun = total + last - begun, event.at
+            last = event.at
+        return total + last - begun
+
+    def _run(self, row: tuple[Any, ...]) -> Run:
+        key, question, strategy, documents, status, created, settings, asked, rerun_of = row
+        if status == "running" and not self.claims.taken(key):
+            status = self._ended(key)
+        ids = tuple(json.loads(documents))
+        return Run(
+            key, question, strategy, ids, status, created, settings, json.loads(asked), rerun_of
+        )
+
+    def _ended(self, run: str) -> str:
+        """The status of a run that nobody works on: it may have ended since its row was read."""
+        with self._db() as db:
+            row = db.execute("SELECT status FROM runs WHERE id = ?", (run,)).fetchone()
+        return str(row[0]) if row and row[0] in ENDS else "interrupted"
 
     def notes(self, run: str) -> RunNotes:
         """Where a run keeps the texts that its graph's state names."""

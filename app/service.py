@@ -12,16 +12,25 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import ContextStrategy, Deps, Notes, State, build_graph
+from agent import ContextStrategy, Deps, Notes, State, build_graph, reached
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
 from app.present import run_json
-from app.runs import RunLog
+from app.questions import Job, Question, job_of
+from app.runs import RunLog, new_id
 from app.settings import Settings
 from compressor import Compressor
 from documents import Document, DocumentStore, IsCancelled, Progress
-from documents.errors import Cancelled, LongdocError, QuestionError, StorageError, unexpected
+from documents.errors import (
+    Cancelled,
+    LongdocError,
+    QuestionError,
+    RunError,
+    SettingsError,
+    StorageError,
+    unexpected,
+)
 from documents.progress import never_cancelled, no_progress
 from policy import Reasoner
 from retrieval import Retriever
@@ -31,22 +40,11 @@ if TYPE_CHECKING:
 
     from agent.graph import Emit
 
+__all__ = ["UNWATCHED", "Question", "Service", "Watch"]
+
 logger = logging.getLogger("longdoc")
 PROMPT_TOKENS = 400
 """Room for the instructions around the context."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question over documents, and how to look for its answer. ``budget`` None: the setting's
-    (for ``full``: what the reasoner's context holds)."""
-
-    text: str
-    documents: tuple[str, ...]
-    strategy: str = "cprs"
-    budget: int | None = None
-    looking_for: str = ""
-    granularity: str = "sentence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,24 +118,55 @@ class Service:
         answer: bool = True,
         watch: Watch = UNWATCHED,
         read_s: float = 0.0,
+        rerun_of: str | None = None,
     ) -> dict[str, Any]:
         """Answer a question (or only select its context) and return the record of `run_json`.
         Every event is in the run log before anybody hears it. Raises `LongdocError`s."""
-        run = self._create(question)
-        return self._execute(run, question, answer, watch, read_s)
+        self._check(question)
+        return self._execute(self._create(question, answer, read_s, rerun_of), watch)
+
+    def resume(self, run: str, *, force: bool = False, watch: Watch = UNWATCHED) -> dict[str, Any]:
+        """Go on with a run that broke off, at its first node that is not finished. Raises
+        `RunError` where there is nothing to go on with, and `SettingsError` where the settings are
+        not those it was started with, unless forced."""
+        self.log.named(run)
+        if not self.log.claims.take(run):
+            raise RunError(
+                f"Run {run} is being worked on.", "Wait for it, or stop it where it was started."
+            )
+        try:
+            return self._execute(self._broken_off(run, force), watch)
+        finally:
+            self.log.claims.drop(run)
+
+    def rerun(
+        self, run: str, *, strategy: str = "", budget: int | None = None, watch: Watch = UNWATCHED
+    ) -> dict[str, Any]:
+        """Ask a run's question again, as a new run under the settings in force."""
+        job = job_of(self.log.named(run))
+        question = replace(
+            job.question,
+            strategy=strategy or job.question.strategy,
+            budget=budget or job.question.budget,
+        )
+        return self.run(question, answer=job.answer, watch=watch, rerun_of=run)
 
     def start(self, questions: Sequence[Question]) -> list[str]:
         """Answer in the background, one after the other, so that none slows another down; watch
         `log.events` by the ids returned. Raises `QuestionError` before anything starts."""
-        runs = [(self._create(question), question) for question in questions]
-        for run, _ in runs:
+        for question in questions:
+            self._check(question)
+        jobs = [self._create(question) for question in questions]
+        runs = [job.run for job in jobs]
+        for run in runs:
             self._stops[run] = threading.Event()
 
         def work() -> None:
-            for run, question in runs:
+            for job in jobs:
+                run = job.run
                 watch = Watch(None, self._note(run), self._stops[run].is_set)
                 try:
-                    self._execute(run, question, True, watch, 0.0)
+                    self._execute(job, watch)
                 except LongdocError:
                     continue  # the log holds it
                 except Exception as error:
@@ -146,12 +175,12 @@ class Service:
                 finally:
                     self._stops.pop(run, None)
 
-        threading.Thread(target=work, name=f"runs-{runs[0][0]}", daemon=True).start()
-        return [run for run, _ in runs]
+        threading.Thread(target=work, name=f"runs-{runs[0]}", daemon=True).start()
+        return runs
 
     def works_on(self, run: str) -> bool:
-        """Whether this process still has the run to do, or is at it."""
-        return run in self._stops
+        """Whether this process, or another, still has the run to do, or is at it."""
+        return run in self._stops or self.log.status(run) == "running"
 
     def stop(self, run: str) -> None:
         """Ask a run started here to stop."""
@@ -172,7 +201,7 @@ class Service:
                 results[name] = {"error": error.message, "hint": error.hint}
         return {"schema": 1, "question": question.text, "strategies": results}
 
-    def _create(self, question: Question) -> str:
+    def _check(self, question: Question) -> None:
         if not question.text.strip():
             raise QuestionError("The question is empty.", "Ask something about the documents.")
         limit = self.reasoner.context_tokens // 2
@@ -181,13 +210,57 @@ class Service:
                 f"The question is longer than half of the model's context ({limit} tokens).",
                 "Shorten it, and give long texts as documents.",
             )
-        ids = list(question.documents)
-        return self.log.create(question.text, question.strategy, ids, self.settings.hash)
 
-    def _execute(
-        self, run: str, question: Question, answer: bool, watch: Watch, read_s: float
-    ) -> dict[str, Any]:
-        started = time.monotonic() - read_s
+    def _create(
+        self,
+        question: Question,
+        answer: bool = True,
+        read_s: float = 0.0,
+        rerun_of: str | None = None,
+    ) -> Job:
+        job = Job(new_id(), question, answer, read_s)
+        self.log.claims.take(job.run)
+        try:
+            self.log.create(
+                question.text,
+                question.strategy,
+                list(question.documents),
+                self.settings.hash,
+                run=job.run,
+                asked=job.asked(),
+                rerun_of=rerun_of,
+            )
+        except StorageError:
+            self.log.claims.drop(job.run)
+            raise
+        return job
+
+    def _broken_off(self, run: str, force: bool) -> Job:
+        found = self.log.named(run)
+        if found.status == "done":
+            raise RunError(
+                f"Run {run} is finished.",
+                f"See it: longdoc export {run}. Ask it again: longdoc rerun {run}",
+            )
+        if found.settings != self.settings.hash and not force:
+            raise SettingsError(
+                f"Run {run} was started with other settings (hash {found.settings}, now "
+                f"{self.settings.hash}).",
+                "Give the profile and the settings of then; or go on with those of now: "
+                f"longdoc resume {run} --force",
+            )
+        return replace(job_of(found), earlier_s=self.log.worked_s(run), resumed=True)
+
+    def _execute(self, job: Job, watch: Watch) -> dict[str, Any]:
+        """Work on a run whose claim is held, and drop the claim."""
+        try:
+            return self._work(job, watch)
+        finally:
+            self.log.claims.drop(job.run)
+
+    def _work(self, job: Job, watch: Watch) -> dict[str, Any]:
+        run, question = job.run, job.question
+        started = time.monotonic() - job.read_s - job.earlier_s
 
         def record(kind: str, data: dict[str, Any]) -> None:
             self.log.append(run, kind, data)
@@ -206,34 +279,41 @@ class Service:
                 cancelled=watch.cancelled,
                 least_score=self.settings.least_score,
             )
-            state = self._graph_run(run, question, deps, answer)
+            state = self._graph_run(job, deps)
         except LongdocError as error:
             kind = "stopped" if isinstance(error, Cancelled) else "failed"
             record(kind, {"error": error.message, "hint": error.hint})
             raise
-        timings = {"read_s": read_s, "select_s": state["select_s"]}
-        if answer:
+        timings = {"read_s": job.read_s, "select_s": state["select_s"]}
+        if job.answer:
             timings["first_token_s"] = state["first_token_s"]
         timings["total_s"] = time.monotonic() - started
-        head = self._head(run, question, documents)
-        result = run_json(head, state, documents, self.log.notes(run))
+        result = run_json(_head(job, state, documents), state, documents, self.log.notes(run))
         result["timings"] = {key: round(value, 3) for key, value in timings.items()}
-        if answer:
+        if job.answer:
             result["model"] = self.reasoner.model
         result["settings_hash"] = self.settings.hash
         record("done", result)
         return result
 
-    def _graph_run(self, run: str, question: Question, deps: Deps, answer: bool) -> State:
+    def _graph_run(self, job: Job, deps: Deps) -> State:
         from langgraph.checkpoint.sqlite import SqliteSaver
 
         path = self.settings.home / "checkpoints.sqlite"
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
         try:
-            graph = build_graph(SqliteSaver(connection), answer=answer)
-            state = self._state(question, self.log.notes(run))
-            config: RunnableConfig = {"configurable": {"thread_id": run}}
-            result = graph.invoke(state, config, context=deps)
+            graph = build_graph(SqliteSaver(connection), answer=job.answer)
+            config: RunnableConfig = {"configurable": {"thread_id": job.run}}
+            node = "start"
+            if job.resumed:
+                node, state = reached(graph, config)
+                at = {"node": "select" if node == "start" else node}
+                deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
+                if node == "end":
+                    return state
+            begin = self._state(job.question, deps.notes) if node == "start" else None
+            # sync: a node's outcome is on the disk before the next one starts
+            result = graph.invoke(begin, config, context=deps, durability="sync")
         except sqlite3.Error as error:
             raise StorageError(
                 f"{path} cannot be written: {error}.", "Free some space on that disk."
@@ -259,15 +339,6 @@ class Service:
         wanted = question.budget or (most if question.strategy == "full" else self.settings.budget)
         return min(wanted, most)
 
-    def _head(self, run: str, question: Question, documents: dict[str, Document]) -> dict[str, Any]:
-        return {
-            "run": run,
-            "question": question.text,
-            "strategy": question.strategy,
-            "budget": self._budget(question),
-            "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
-        }
-
     def _note(self, run: str) -> Progress:
         """Progress into the run log, at most twice a second a stage."""
         last: dict[str, float] = {}
@@ -279,3 +350,13 @@ class Service:
                 self.log.append(run, "progress", {"stage": stage, "done": done, "total": total})
 
         return note
+
+
+def _head(job: Job, state: State, documents: dict[str, Document]) -> dict[str, Any]:
+    return {
+        "run": job.run,
+        "question": job.question.text,
+        "strategy": job.question.strategy,
+        "budget": state["budget"],
+        "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
+    }

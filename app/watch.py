@@ -6,10 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.runs import Event
-
-ENDS = ("done", "failed", "stopped")
-"""The events that end a run."""
+from app.runs import ENDS, Event
 
 
 @dataclass(slots=True)
@@ -54,7 +51,18 @@ class Watched:
         elif kind == "answer":
             self.answer += data["text"]
             self.stage = ""
+        elif kind == "resumed":
+            self._go_on(data["node"])
         elif kind in ENDS:
             self.status = kind
             self.error, self.hint = data.get("error", ""), data.get("hint", "")
             self.result = data if kind == "done" else {}
+
+    def _go_on(self, node: str) -> None:
+        """The run goes on at a node: what that node, or one after it, had said is said again."""
+        self.status, self.error, self.hint = "running", "", ""
+        self.stage, self.done, self.total = "", 0, 0
+        if node in ("select", "reason"):
+            self.reasoning, self.answer = "", ""
+        if node == "select":
+            self.passages, self.tokens = None, 0

@@ -8,7 +8,8 @@
     │   ├── TooCostlyError          reading passed its time or memory limit
     │   └── NoTextError             no page has a text layer
     ├── StorageError                the data folder cannot be read or written
-    │   └── UnknownDocumentError    no such document or collection in the library
+    │   ├── UnknownDocumentError    no such document or collection in the library
+    │   └── UnknownRunError         no such run in the run log
     ├── ModelError                  a model's files cannot be had
     │   ├── UnknownModelError       no such row in the registry
     │   ├── ModelUnavailableError   not in the cache and no source can be reached
@@ -18,6 +19,7 @@
     │   └── ContextOverflowError    what must be sent is longer than the model's context
     ├── DataError                   a benchmark's data is absent or not in its format
     ├── QuestionError               the question is empty or too long
+    ├── RunError                    a run's state does not allow what is asked of it
     ├── SettingsError               a setting has a value that cannot work
     └── Cancelled                   a person stopped the work
 
@@ -83,6 +85,10 @@ class UnknownDocumentError(StorageError):
     """No such document or collection in the library."""
 
 
+class UnknownRunError(StorageError):
+    """No such run in the run log."""
+
+
 class ModelError(LongdocError):
     """A model's files cannot be had."""
 
@@ -123,6 +129,12 @@ class DataError(LongdocError):
 
 class QuestionError(LongdocError):
     """The question is empty or too long."""
+
+    exit_code = 2
+
+
+class RunError(LongdocError):
+    """A run's state does not allow what is asked of it: it is finished, or not yet."""
 
     exit_code = 2
 

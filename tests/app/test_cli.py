@@ -158,6 +158,8 @@ def test_ingest_library_delete(tmp_path: Path, report: Path) -> None:
         (["select", "REPORT", "why " * 3000], 2, "longer than half"),
         (["ask", "--questions", "none.csv", "REPORT"], 2, "none.csv"),
         (["library", "delete", "feed"], 4, "feed"),
+        (["export", "feed"], 4, "longdoc runs"),
+        (["rerun", "feed", "--strategy", "magic"], 2, "magic"),
         (["models", "path", "gpt-9"], 5, "gpt-9"),
         (["models", "path", "qwenlong-l1-32b"], 5, "qwenlong-l1-32b"),
     ],

@@ -1,0 +1,52 @@
+"""A question as it is asked, and as a run keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question over documents, and how to look for its answer. ``budget`` None: the setting's
+    (for ``full``: what the reasoner's context holds)."""
+
+    text: str
+    documents: tuple[str, ...]
+    strategy: str = "cprs"
+    budget: int | None = None
+    looking_for: str = ""
+    granularity: str = "sentence"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A run to be worked on. With ``answer`` off only its context is selected; ``read_s`` went by
+    in reading, ``earlier_s`` in work on it before it broke off."""
+
+    run: str
+    question: Question
+    answer: bool
+    read_s: float = 0.0
+    earlier_s: float = 0.0
+    resumed: bool = False
+
+    def asked(self) -> dict[str, Any]:
+        """What a run keeps beside text, documents and strategy; `job_of` reads it."""
+        return {
+            "budget": self.question.budget,
+            "looking_for": self.question.looking_for,
+            "granularity": self.question.granularity,
+            "answer": self.answer,
+            "read_s": self.read_s,
+        }
+
+
+def job_of(run: Run) -> Job:
+    """The job that a run was created for."""
+    rest = dict(run.asked)
+    answer, read_s = rest.pop("answer", True), rest.pop("read_s", 0.0)
+    question = Question(run.question, run.documents, run.strategy, **rest)
+    return Job(run.id, question, answer, read_s)
