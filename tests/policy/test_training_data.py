@@ -1,0 +1,359 @@
+"""The policy's data: lengths, twins, splits, distractors, difficulty, the published columns."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compressor.training.data import held_back as critics_rule
+from documents.errors import DataError, SettingsError
+from policy.training import contexts, prepare
+from policy.training.config import read_config
+from policy.training.questions import (
+    Corpus,
+    Passage,
+    Question,
+    held_back,
+    load,
+    passages,
+    sentences,
+    touch,
+)
+from policy.training.rows import Row, read_rows, write_rows
+from policy.training.sampling import Group, accepted, groups, rule, with_difficulty, with_traces
+from policy.training.tiny import made_corpus, tiny_model
+from policy.training.traces import ABSENT
+from policy.values import Message
+
+LENGTHS = (420, 900)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> prepare.Config:
+    folder = tmp_path_factory.mktemp("policy-data")
+    return prepare.Config(
+        data=str(made_corpus(folder / "corpus")),
+        out=str(folder / "out"),
+        model=str(tiny_model(folder / "model")),
+        lengths=LENGTHS,
+        sources={"made": 60},
+        held=6,
+        unanswerable=0.2,
+    )
+
+
+@pytest.fixture(scope="module")
+def made(config: prepare.Config) -> dict[str, list[Row]]:
+    out = prepare.prepare(config, lambda line: None)
+    return {path.stem: read_rows(path) for path in out.glob("*.jsonl")}
+
+
+def numbered(row: Row) -> dict[int, str]:
+    body = row.messages[0]["content"].split("<text>\n")[1].split("\n</text>")[0]
+    parts = body.split("\n\n[")
+    pairs = [part.removeprefix("[").split("] ", 1) for part in parts]
+    return {int(number): text for number, text in pairs}
+
+
+# the split and the passages
+
+
+def test_the_split_is_the_critics() -> None:
+    names = [f"{source}:{n}" for source in ("squad", "tatqa", "cuad") for n in range(300)]
+    assert [held_back(name) for name in names] == [critics_rule(name) for name in names]
+    shares = Counter(name.split(":")[0] for name in names if held_back(name))
+    assert shares["tatqa"] > shares["squad"] > 0
+
+
+def test_no_document_is_on_both_sides(made: dict[str, list[Row]]) -> None:
+    for name, rows in made.items():
+        assert rows and {held_back(row.extra["doc"]) for row in rows} == {name.startswith("held")}
+
+
+def test_distractors_come_from_the_same_half(
+    config: prepare.Config, made: dict[str, list[Row]]
+) -> None:
+    corpus = load(Path(config.data))
+    kept_back = [text for doc, text in corpus.texts.items() if held_back(doc)]
+    shown = [text for row in made["train-900"] for text in numbered(row).values()]
+    assert shown and not [text for text in shown if any(text in whole for whole in kept_back)]
+
+
+def test_passages_hold_every_word_once_and_are_not_too_long() -> None:
+    text = "One. Two is here! \n\n" + "word " * 300 + "\nA | B | 3\nC | D | 4\n\nThe end."
+    parts = passages(text, 80)
+    assert " ".join(text[a:b] for a, b in parts).split() == text.split()
+    assert max(b - a for a, b in parts) <= 160
+    assert all(text[a:b] == text[a:b].strip() for a, b in sentences(text))
+
+
+# lengths and twins
+
+
+def test_prompts_fill_their_length_and_never_pass_it(
+    config: prepare.Config, made: dict[str, list[Row]]
+) -> None:
+    from policy.training.models import ids_of, load_tokenizer, prompt_text
+
+    tokenizer = load_tokenizer(Path(config.model))
+    for length in LENGTHS:
+        for row in made[f"train-{length}"]:
+            tokens = len(ids_of(tokenizer, prompt_text(tokenizer, row.messages)))
+            assert tokens == row.extra["tokens"] <= length
+            assert tokens > length - 150, "one more passage would have fitted"
+
+
+def test_twins_have_identical_evidence_under_the_same_numbers(made: dict[str, list[Row]]) -> None:
+    longs = {row.key: row for row in made["train-900"]}
+    assert len(longs) == len(made["train-420"]) > 30
+    for short in made["train-420"]:
+        long = longs[short.key]
+        assert short.extra["evidence"] == long.extra["evidence"]
+        assert short.golds == long.golds
+        few, many = numbered(short), numbered(long)
+        assert few.items() < many.items()
+        assert list(many) == list(range(1, len(many) + 1))
+        for number, quote in short.extra["evidence"]:
+            assert quote in few[number]
+
+
+def test_without_twins_numbers_have_no_gaps(config: prepare.Config, tmp_path: Path) -> None:
+    alone = replace(config, twins=False, out=str(tmp_path), sources={"made": 5}, held=1)
+    for row in read_rows(prepare.prepare(alone, lambda line: None) / "train-420.jsonl"):
+        assert list(numbered(row)) == list(range(1, row.extra["passages"] + 1))
+
+
+def test_a_second_run_makes_the_same_rows(
+    config: prepare.Config, made: dict[str, list[Row]], tmp_path: Path
+) -> None:
+    again = prepare.prepare(replace(config, out=str(tmp_path)), lambda line: None)
+    assert read_rows(again / "train-420.jsonl") == made["train-420"]
+
+
+def test_unanswerable_questions_have_neither_evidence_nor_answer(
+    config: prepare.Config, made: dict[str, list[Row]]
+) -> None:
+    years = {q.key: q.answers[0] for q in load(Path(config.data)).questions}
+    absent = [row for row in made["train-900"] if not row.extra["answerable"]]
+    assert 3 <= len(absent) <= 24
+    for row in absent:
+        assert row.golds == (ABSENT,) and row.extra["evidence"] == []
+        assert years[row.key] not in row.messages[0]["content"]
+    for row in made["train-900"]:
+        if row.extra["answerable"]:
+            body = "".join(numbered(row).values())
+            assert body.count(years[row.key]) == 1, "a distractor has the answer"
+
+
+def test_a_question_about_its_document_gets_distractors_of_no_other() -> None:
+    texts = {
+        f"cuad:{n}": "\n\n".join(f"Clause {c} of contract {n}. It binds." for c in range(9))
+        for n in range(4)
+    }
+    asked = Question("cuad", "cuad:1", "Which clause?", ("Clause 3",), ((0, 5),))
+    others = [Question("cuad", doc, "?", ("x",), ((0, 5),)) for doc in texts]
+    pool = contexts.Pool(Corpus(texts, (asked, *others)), held_back("cuad:1"), 60)
+    drawn = list(pool.distractors(asked, random.Random(1)))
+    assert {passage.doc for passage in drawn} == {"cuad:1"}
+    assert len(drawn) == 7, "nine clauses but the evidence and the one with the answer"
+    assert not any(touch((p.start, p.end), (0, 5)) for p in drawn)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "passages_shown"),
+    [((9, 20), [2, 4]), ((5, 9), [1, 2]), ((9, 40), None), ((4, 20), None)],
+)
+def test_what_cannot_have_its_lengths_is_left_out(
+    lengths: tuple[int, ...], passages_shown: list[int] | None
+) -> None:
+    """Words for tokens: five of evidence, and four distractors of four with their numbers."""
+    gold = contexts.Evidence(Passage("d", 0, 9, "a b c d"), ("b c",))
+    others = [Passage("d", n, n + 1, f"x{n} y z") for n in range(10, 14)]
+    found = contexts.nested(
+        (gold,),
+        iter(others),
+        lengths,
+        measure=lambda text: len(text.split()),
+        count=lambda text: len(text.split()) + 1 - contexts.NUMBER_TOKENS,
+        rng=random.Random(3),
+    )
+    assert (found and [len(context.numbers) for context in found]) == passages_shown
+
+
+def test_no_question_at_all_is_an_error_that_says_why(
+    config: prepare.Config, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="no such source"):
+        prepare.prepare(replace(config, sources={"x": 3}, out=str(tmp_path)), lambda line: None)
+
+
+def test_buckets_are_open_below_and_closed_above() -> None:
+    edges = (20_000, 60_000)
+    assert [contexts.bucket(n, edges) for n in (1, 20_000, 20_001, 60_000)] == [0, 0, 1, 1]
+    assert contexts.bucket(60_001, edges) is None
+
+
+# groups of answers
+
+RIGHT = "<think>\nIt says so.\n</think>\n\nTherefore, the answer is 1411 [1]."
+LONG_RIGHT = "<think>\nIt says so, I think.\n</think>\n\nTherefore, the answer is 1411 [1]."
+WRONG = "<think>\nHm.\n</think>\n\nTherefore, the answer is 1999 [1]."
+UNCLOSED = "Therefore, the answer is 1411 [1]."
+
+
+def asked() -> Row:
+    return Row(({"role": "user", "content": "When?"},), "longdoc/made", ("1411",), {"index": "a"})
+
+
+def test_difficulty_is_one_over_the_mean_reward_of_a_group() -> None:
+    told: list[tuple[Sequence[Message], int]] = []
+
+    def generate(messages: Sequence[Message], number: int) -> list[str]:
+        told.append((messages, number))
+        return [RIGHT, WRONG, WRONG, UNCLOSED]
+
+    (group,) = groups([asked()], generate, 4)
+    assert told == [(asked().messages, 4)]
+    assert group.rewards == (1.0, 0.0, 0.0, 0.0) and group.difficulty == 4.0
+    assert with_difficulty(group).extra["mean_reward"] == 0.25
+
+
+def test_difficulty_stays_finite_and_skips_what_was_not_scored() -> None:
+    assert Group(asked(), (WRONG,) * 4, (0.0,) * 4).difficulty == 8.0
+    assert Group(asked(), (RIGHT, WRONG), (1.0, None)).difficulty == 1.0
+    assert Group(asked(), (WRONG,), (None,)).difficulty is None
+
+
+def test_rejection_sampling_keeps_right_replies_shortest_first() -> None:
+    replies = (LONG_RIGHT, WRONG, RIGHT, UNCLOSED, RIGHT)
+    group = Group(asked(), replies, tuple(rule(asked(), reply) for reply in replies))
+    assert accepted(group, 5) == (RIGHT, LONG_RIGHT)
+    row = with_traces(group)
+    assert row is not None and row.extra["traces"] == [RIGHT]
+    assert with_traces(Group(asked(), (WRONG,), (0.0,))) is None
+
+
+def test_broken_off_sampling_goes_on_where_it_stopped(
+    config: prepare.Config, made: dict[str, list[Row]], tmp_path: Path
+) -> None:
+    rows, asked_for = made["train-420"][:4], []
+
+    def generate(messages: Sequence[Message], number: int) -> list[str]:
+        if len(asked_for) == 2:
+            raise KeyboardInterrupt
+        asked_for.append(messages)
+        gold = next(row.golds[0] for row in rows if row.messages == messages)
+        return [f"<think>\nSo.\n</think>\n\nTherefore, the answer is {gold}."] * number
+
+    path = tmp_path / "sampled.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        prepare.sample(rows, generate, config, path)
+    path.write_bytes(path.read_bytes() + b'{"prompt": [{"ro')
+    asked_for = []
+    assert prepare.sample(rows[:3], generate, config, path) == (3, 3)
+    assert len(asked_for) == 1
+    assert [row.key for row in read_rows(path)] == [row.key for row in rows[:3]]
+
+
+# files
+
+PUBLISHED = [
+    {
+        "prompt": [{"role": "user", "content": "<text>\n…\n</text>"}],
+        "data_source": source,
+        "reward_model": {"ground_truth": truth, "style": "rule"},
+        "extra_info": {"index": "7"},
+    }
+    for source, truth in (
+        ("docmath_complong", "Therefore, the answer is 12.5"),
+        ("long_toc_choices", "The correct answer is (B)"),
+        ("musique", "the answer is **Anna Magdalena**."),
+        ("multihoprag", "Yes"),
+    )
+]
+
+
+def check_published(rows: list[Row]) -> None:
+    assert [row.kind for row in rows] == ["number", "choice", "qa", "qa"]
+    assert [row.golds for row in rows] == [("12.5",), ("B",), ("Anna Magdalena",), ("Yes",)]
+    assert rows[0].messages == ({"role": "user", "content": "<text>\n…\n</text>"},)
+    assert rows[0].key == "7"
+    reply = "<think>\nHm.\n</think>\n\nTherefore, the answer is 12.5."
+    assert rule(rows[0], reply) == 1.0 and rule(rows[2], reply) == 0.0
+
+
+def test_published_columns_are_read_from_jsonl(tmp_path: Path) -> None:
+    path = tmp_path / "docqa.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in PUBLISHED), "utf-8")
+    check_published(read_rows(path))
+
+
+def test_published_columns_are_read_from_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "docqa.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist(PUBLISHED), path)
+    check_published(read_rows(path))
+
+
+def test_parquet_without_pyarrow_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DataError) as caught:
+        read_rows(tmp_path / "docqa.parquet")
+    assert "pip install pyarrow" in caught.value.hint and "JSONL" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"prompt": [{"role": "user"}]}',
+        "[1]",
+        '{"prompt": "x", "data_source": "s", "reward_model": {"ground_truth": "y"}}',
+        '{"prompt": [], "data_source": "s", "reward_model": {"ground_truth": "y"}}',
+        '{"prompt": [{"role": "user", "content": "x"}], "data_source": "s", "reward_model": null}',
+        '{"prompt": [{"role": "user", "content": "x"}], "data_source": "s", '
+        '"reward_model": {"ground_truth": null}}',
+        "not JSON",
+        "",
+    ],
+)
+def test_a_file_of_another_form_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(line + "\n", "utf-8")
+    with pytest.raises(DataError, match=r"rows\.jsonl"):
+        read_rows(path)
+
+
+def test_rows_survive_writing(tmp_path: Path) -> None:
+    rows = [asked(), Row(asked().messages, "musique", ("St. John", "John"), {"index": "b"})]
+    assert write_rows(tmp_path / "r.jsonl", rows) == 2
+    assert read_rows(tmp_path / "r.jsonl") == rows
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lenghts = [1]", "lenghts"),
+        ("seed = 1", "does not set"),
+        ("seed = ", "not TOML"),
+        ('data=""\nout=""\nmodel=""\nlengths=[9]\nsources={}\nheld="1"', "held is '1'"),
+        ('data=""\nout=""\nmodel=""\nlengths=9\nsources={}\nheld=1', "lengths is 9"),
+        ('data=""\nout=""\nmodel=""\nlengths=[9]\nsources=[]\nheld=1', "sources is"),
+        ('data=""\nout=""\nmodel=""\nlengths=[9, 3]\nsources={}\nheld=1', "lengths"),
+    ],
+)
+def test_a_wrong_configuration_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SettingsError, match=told):
+        read_config(prepare.Config, path)
