@@ -16,11 +16,19 @@ choice, as the paper's prompts are not known.
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from policy.training.questions import Corpus, Passage, Question, held_back, passages, touch, widened
+from policy.training.questions import (
+    Corpus,
+    Passage,
+    Question,
+    held_back,
+    passages,
+    stands,
+    touch,
+    widened,
+)
 
 OWN_DOCUMENT = frozenset({"cuad", "policyqa", "evidence_inference", "qmsum", "quoref", "tatqa"})
 NUMBER_TOKENS = 6
@@ -28,6 +36,11 @@ NUMBER_TOKENS = 6
 TRIES = 200
 _TELLING = 4
 """Shorter answers ("no", "12") stand nearly everywhere and tell nothing about a passage."""
+
+LABELS = frozenset(
+    ("yes", "no", "significantly increased", "significantly decreased", "no significant difference")
+)
+"""Answers that sum evidence up, and so need not stand in it: 2wiki's and evidence_inference's."""
 
 Count = Callable[[str], int]
 """Tokens of a text."""
@@ -130,12 +143,15 @@ class Pool:
 
 def answered(text: str, question: Question) -> bool:
     """Whether an answer stands in the text as a word of its own; short ones are not looked for."""
-    low = text.lower()
-    return any(
-        re.search(rf"(?<!\w){re.escape(answer.lower())}(?!\w)", low)
-        for answer in question.answers
-        if len(answer) >= _TELLING
-    )
+    return any(stands(gold, text) for gold in question.answers if len(gold) >= _TELLING)
+
+
+def grounded(question: Question, golds: Sequence[str], evidence: Sequence[Evidence]) -> bool:
+    """Whether the evidence can give an answer: one stands in it, or in the question ("A or B?"),
+    or is a label. Multi-hop questions are labelled with one hop here and there; to learn from
+    those would be to learn to answer from nothing."""
+    told = [question.text, *(quote for e in evidence for quote in e.quotes)]
+    return any(gold.lower() in LABELS or stands(gold, text) for gold in golds for text in told)
 
 
 def nested(

@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from typing import Any
 from documents.errors import DataError, SettingsError
 from policy.prompts import answer_messages
 from policy.training.config import read_config
-from policy.training.contexts import Context, Evidence, Pool, answered, nested
+from policy.training.contexts import Context, Pool, answered, grounded, nested
 from policy.training.models import folder_of, ids_of, load_tokenizer, prompt_text
 from policy.training.questions import Question, load
 from policy.training.rows import Row, read_rows, write_rows
@@ -111,11 +111,16 @@ class Maker:
         golds = tuple(dict.fromkeys(a for a in question.answers if len(a.split()) <= most))
         if not golds:
             return self._drop("answer too long")
-        rng = random.Random(f"{self.config.seed} {question.key}")
         evidence = pool.evidence(question)
-        answerable = rng.random() >= self.config.unanswerable
-        if not answerable and not self._removable(question, evidence):
-            return self._drop("evidence cannot be left out")
+        if not grounded(question, golds, evidence):
+            return self._drop("evidence does not hold the answer")
+        whole = "\n\n".join(f"[1] {e.passage.text}" for e in evidence)
+        if self._tokens(question.text, whole) > self.config.lengths[0]:
+            return self._drop("evidence too long for the shortest prompt")
+        rng = random.Random(f"{self.config.seed} {question.key}")
+        # Distractors are known not to answer only where the answer is worded as in the evidence.
+        worded = any(answered(quote, question) for e in evidence for quote in e.quotes)
+        answerable = rng.random() >= self.config.unanswerable or not worded
         contexts = nested(
             evidence if answerable else (),
             pool.distractors(question, rng),
@@ -126,21 +131,12 @@ class Maker:
             keep=self.config.twins,
         )
         if contexts is None:
-            return self._drop("evidence too long, or too few distractors")
+            return self._drop("too few distractors for the longest prompt")
         golds = golds if answerable else (ABSENT,)
         return [
             self._row(question, golds, context, length)
             for context, length in zip(contexts, self.config.lengths, strict=True)
         ]
-
-    def _removable(self, question: Question, evidence: Sequence[Evidence]) -> bool:
-        """Whether the question without its evidence is one that nothing answers: distractors are
-        known not to answer it only if the answer is worded as in the evidence. Evidence too long
-        for the shortest prompt counts against it too, else what the documents do not say would be
-        most of the rows where evidence seldom fits."""
-        whole = "\n\n".join(f"[1] {e.passage.text}" for e in evidence)
-        quoted = any(answered(quote, question) for e in evidence for quote in e.quotes)
-        return quoted and self._tokens(question.text, whole) <= self.config.lengths[0]
 
     def _row(
         self, question: Question, golds: tuple[str, ...], context: Context, length: int

@@ -22,7 +22,11 @@ from typing import Any
 from documents.errors import DataError
 
 Range = tuple[int, int]
-_BREAK = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n+")
+_NO_END = "".join(
+    rf"(?<!\b{word}\.)" for word in ("[A-Z]", "Mr", "Mrs", "Dr", "St", "No", "vs", "al")
+)
+_BREAK = re.compile(rf"(?<=[.!?]){_NO_END}[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])|\n+")
+"""Sentence ends and line ends. The dot of an initial or of these short forms ends nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +125,16 @@ def sentences(text: str) -> tuple[Range, ...]:
 
 @lru_cache(maxsize=512)
 def passages(text: str, size: int) -> tuple[Range, ...]:
-    """The text in pieces of whole sentences, about ``size`` characters and never over twice that.
-    A blank line ends a piece that has a quarter of its size."""
+    """The text in pieces of whole sentences, about ``size`` characters and never over two and a
+    quarter times that. A blank line ends a piece that has a quarter of its size; one that has
+    less, such as a title, always goes on."""
     found: list[Range] = []
     for start, end in (part for s in sentences(text) for part in _chopped(text, s, size)):
         if found:
             first, last = found[-1]
-            apart = "\n\n" in text[last:start] and last - first >= size // 4
-            if end - first <= size and not apart:
+            title = last - first < size // 4
+            apart = "\n\n" in text[last:start]
+            if title or (end - first <= size and not apart):
                 found[-1] = (first, end)
                 continue
         found.append((start, end))
@@ -148,8 +154,24 @@ def _chopped(text: str, whole: Range, size: int) -> Iterator[Range]:
 
 
 def widened(text: str, spans: tuple[Range, ...]) -> tuple[Range, ...]:
-    """The sentences that the spans touch: evidence that is an answer alone becomes a quote."""
-    return tuple(s for s in sentences(text) if any(touch(s, span) for span in spans))
+    """The sentences that the spans touch, those that follow one another as one: evidence that is
+    an answer alone becomes a quote."""
+    found: list[Range] = []
+    for start, end in sentences(text):
+        if not any(touch((start, end), span) for span in spans):
+            continue
+        if found and not text[found[-1][1] : start].strip():
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return tuple(found)
+
+
+def stands(answer: str, text: str) -> bool:
+    """Whether the answer is in the text as whole words, whatever the case and the line ends."""
+    said = re.escape(" ".join(answer.lower().split()))
+    plain = " ".join(text.lower().split())
+    return bool(said) and re.search(rf"(?<!\w){said}(?!\w)", plain) is not None
 
 
 def touch(a: Range, b: Range) -> bool:

@@ -7,15 +7,18 @@ any endpoint. A trace counts only if longdoc's own reward gives it 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from policy.rewards import guarded, score
 from policy.thinking import CLOSE, OPEN
+from policy.training.questions import stands
 from policy.training.rows import Row
 
 ABSENT = "not in the documents"
 """The gold answer where the evidence does not hold one."""
 LONGEST_QUOTE = 300
+MOST_QUOTES = 4
 
 
 def traces(row: Row, *, gold: bool = True) -> list[str]:
@@ -34,14 +37,12 @@ def gold_trace(row: Row) -> str | None:
     if not evidence:
         return None
     answer = _answer(row.golds, [quote for _, quote in evidence])
+    evidence = _chosen(evidence, answer, str(row.extra.get("question", "")))
     told = [f'Evidence [{n}] says: "{_short(quote, answer)}"' for n, quote in evidence]
-    holding = [n for n, quote in evidence if answer.lower() in quote.lower()]
+    holding = [n for n, quote in evidence if stands(answer, quote)]
     cited = "".join(f"[{n}]" for n in dict.fromkeys(holding or [n for n, _ in evidence]))
-    reason = (
-        f"This states what is asked: {answer}."
-        if holding
-        else f"Taken together, this answers the question: {answer}."
-    )
+    says = "This states what is asked" if holding else "This answers the question"
+    reason = f"{says}: {answer}."
     thought = "\n".join([*told, reason])
     trace = (
         f"{OPEN}\n{thought}\n{CLOSE}\n\n"
@@ -56,9 +57,22 @@ def _absent() -> str:
 
 
 def _answer(golds: Sequence[str], quotes: Sequence[str]) -> str:
-    """The shortest gold answer that stands in a quote, else the first."""
-    said = [gold for gold in golds if any(gold.lower() in quote.lower() for quote in quotes)]
-    return min(said, key=len, default=golds[0]).strip().rstrip(".")
+    """The shortest gold answer that stands in a quote, else the first, on one line."""
+    said = [gold for gold in golds if any(stands(gold, quote) for quote in quotes)]
+    return " ".join(min(said, key=len, default=golds[0]).split()).rstrip(".")
+
+
+def _chosen(evidence: list[tuple[int, str]], answer: str, question: str) -> list[tuple[int, str]]:
+    """At most `MOST_QUOTES` quotes, in order: those with the answer, then those that share most
+    words with the question."""
+    words = set(re.findall(r"\w{4,}", question.lower()))
+
+    def worth(place: int) -> tuple[bool, int]:
+        quote = evidence[place][1]
+        return stands(answer, quote), len(words & set(re.findall(r"\w{4,}", quote.lower())))
+
+    best = sorted(range(len(evidence)), key=worth, reverse=True)[:MOST_QUOTES]
+    return [evidence[place] for place in sorted(best)]
 
 
 def _short(quote: str, answer: str) -> str:

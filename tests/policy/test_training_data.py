@@ -6,14 +6,17 @@ import importlib.util
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compressor.training.data import held_back as critics_rule
 from documents.errors import DataError, SettingsError
+from policy.client import Reasoner
+from policy.config import ReasonerConfig
 from policy.training import contexts, prepare
 from policy.training.config import read_config
 from policy.training.questions import (
@@ -25,12 +28,21 @@ from policy.training.questions import (
     passages,
     sentences,
     touch,
+    widened,
 )
 from policy.training.rows import Row, read_rows, write_rows
-from policy.training.sampling import Group, accepted, groups, rule, with_difficulty, with_traces
+from policy.training.sampling import (
+    Group,
+    accepted,
+    from_reasoner,
+    groups,
+    rule,
+    with_difficulty,
+    with_traces,
+)
 from policy.training.tiny import made_corpus, tiny_model
 from policy.training.traces import ABSENT
-from policy.values import Message
+from policy.values import Delta, Message, Usage
 
 LENGTHS = (420, 900)
 
@@ -90,8 +102,48 @@ def test_passages_hold_every_word_once_and_are_not_too_long() -> None:
     text = "One. Two is here! \n\n" + "word " * 300 + "\nA | B | 3\nC | D | 4\n\nThe end."
     parts = passages(text, 80)
     assert " ".join(text[a:b] for a, b in parts).split() == text.split()
-    assert max(b - a for a, b in parts) <= 160
+    assert max(b - a for a, b in parts) <= 180
     assert all(text[a:b] == text[a:b].strip() for a, b in sentences(text))
+
+
+def test_initials_and_short_forms_end_no_sentence() -> None:
+    text = "Directed by Scott R. Dunlap for Mr. Fox. It ran in St. Louis, No. 5 of 9. The end."
+    assert [text[a:b] for a, b in sentences(text)] == [
+        "Directed by Scott R. Dunlap for Mr. Fox.",
+        "It ran in St. Louis, No. 5 of 9.",
+        "The end.",
+    ]
+
+
+def test_a_title_stays_with_what_it_heads() -> None:
+    text = "Boston\n\n" + "It is a large old city by the sea. " * 3 + "\n\nRome\n\nIt is older."
+    parts = [text[a:b] for a, b in passages(text, 90)]
+    assert [part.split()[0] for part in parts] == ["Boston", "It", "Rome"]
+
+
+def test_labels_widen_to_whole_sentences_and_neighbours_are_one_quote() -> None:
+    text = "One is here. Two is there. Three is gone.\nFour. Five."
+    spans = ((4, 6), (13, 16), (text.index("Five"), len(text)))
+    quotes = [text[a:b] for a, b in widened(text, spans)]
+    assert quotes == ["One is here. Two is there.", "Five."]
+
+
+@pytest.mark.parametrize(
+    ("text", "golds", "known"),
+    [
+        ("Where did he die?", ("Santa Monica",), False),
+        ("Who directed it?", ("nobody", "edward  Ludwig"), True),
+        ("Which is older, Eight or Nine?", ("Eight",), True),
+        ("Are both alive?", ("no",), True),
+        ("Who directed it?", ("Ludwi",), False),
+    ],
+)
+def test_an_answer_must_follow_from_the_evidence(
+    text: str, golds: tuple[str, ...], known: bool
+) -> None:
+    asked = Question("2wiki", "d", text, golds, ((0, 9),))
+    gold = contexts.Evidence(Passage("d", 0, 9, "x"), ("Directed by Edward\nLudwig.",))
+    assert contexts.grounded(asked, golds, (gold,)) == known
 
 
 # lengths and twins
@@ -229,6 +281,42 @@ def test_difficulty_stays_finite_and_skips_what_was_not_scored() -> None:
     assert Group(asked(), (WRONG,) * 4, (0.0,) * 4).difficulty == 8.0
     assert Group(asked(), (RIGHT, WRONG), (1.0, None)).difficulty == 1.0
     assert Group(asked(), (WRONG,), (None,)).difficulty is None
+
+
+class Told(Reasoner):
+    """Says the same pieces each time."""
+
+    def __init__(self, *pieces: Delta | Usage) -> None:
+        super().__init__(ReasonerConfig(url="http://127.0.0.1:9/v1"))
+        self.pieces = pieces
+
+    def stream(self, messages: Sequence[Message], **_: Any) -> Iterator[Delta | Usage]:
+        return iter(self.pieces)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "reply", "reward"),
+    [
+        (
+            (
+                Delta("reasoning", "It "),
+                Delta("reasoning", "says."),
+                Delta("answer", "So the "),
+                Delta("answer", "answer is 1411."),
+                Usage(finish_reason="stop"),
+            ),
+            "<think>\nIt says.\n</think>\n\nSo the answer is 1411.",
+            1.0,
+        ),
+        ((Delta("reasoning", "the answer is 1411"), Usage(finish_reason="length")), "", 0.0),
+        ((Delta("answer", UNCLOSED),), UNCLOSED, 0.0),
+    ],
+)
+def test_a_reasoners_reply_is_put_together_as_it_was_said(
+    pieces: tuple[Delta | Usage, ...], reply: str, reward: float
+) -> None:
+    (group,) = groups([asked()], from_reasoner(Told(*pieces)), 2)
+    assert group.replies == (reply, reply) and group.rewards == (reward, reward)
 
 
 def test_rejection_sampling_keeps_right_replies_shortest_first() -> None:

@@ -21,7 +21,7 @@ from policy.rewards import score
 from policy.training import models, sft
 from policy.training.logs import Log, read_log
 from policy.training.rows import Row, read_rows
-from policy.training.traces import ABSENT, LONGEST_QUOTE, gold_trace, traces
+from policy.training.traces import ABSENT, LONGEST_QUOTE, MOST_QUOTES, gold_trace, traces
 from policy.values import Message
 
 SHIPPED = Path(sft.__file__).with_name("sft.toml")
@@ -104,6 +104,17 @@ def test_a_gold_trace_quotes_reasons_answers_and_cites() -> None:
 def test_an_answer_from_several_passages_cites_them_all() -> None:
     made = gold_trace(row(("no",), (2, "A is from Rome."), (5, "B is from Paris.")))
     assert made is not None and parse_answer(made).citations == (2, 5)
+
+
+def test_of_many_quotes_those_with_the_answer_and_the_questions_words_stay() -> None:
+    many = [(n, f"Filler number {n}.") for n in range(1, 7)]
+    many[1] = (2, "The harbour was built by Ann.")
+    many[5] = (6, "Ann died in\n1411.")
+    made = gold_trace(row(("1411",), *many, question="When did the builder of the harbour die?"))
+    assert made is not None
+    assert made.count("Evidence [") == MOST_QUOTES
+    assert 'Evidence [2] says: "The harbour' in made and 'Evidence [6] says: "Ann died' in made
+    assert parse_answer(made).citations == (6,)
 
 
 def test_what_is_not_there_is_refused() -> None:
