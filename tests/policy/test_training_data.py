@@ -1,10 +1,9 @@
-"""The policy's data: lengths, twins, splits, distractors, difficulty, the published columns."""
+"""The policy's data: lengths, twins, splits, distractors, difficulty."""
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +13,10 @@ from typing import Any
 import pytest
 
 from compressor.training.data import held_back as critics_rule
-from documents.errors import DataError, SettingsError
+from documents.errors import DataError
 from policy.client import Reasoner
 from policy.config import ReasonerConfig
 from policy.training import contexts, prepare
-from policy.training.config import read_config
 from policy.training.questions import (
     Corpus,
     Passage,
@@ -27,10 +25,11 @@ from policy.training.questions import (
     load,
     passages,
     sentences,
+    stands,
     touch,
     widened,
 )
-from policy.training.rows import Row, read_rows, write_rows
+from policy.training.rows import Row, read_rows
 from policy.training.sampling import (
     Group,
     accepted,
@@ -69,9 +68,8 @@ def made(config: prepare.Config) -> dict[str, list[Row]]:
 
 def numbered(row: Row) -> dict[int, str]:
     body = row.messages[0]["content"].split("<text>\n")[1].split("\n</text>")[0]
-    parts = body.split("\n\n[")
-    pairs = [part.removeprefix("[").split("] ", 1) for part in parts]
-    return {int(number): text for number, text in pairs}
+    parts = re.split(r"(?:^|\n\n)\[(\d+)\] ", body)
+    return {int(n): text for n, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 # the split and the passages
@@ -246,6 +244,35 @@ def test_no_question_at_all_is_an_error_that_says_why(
         prepare.prepare(replace(config, sources={"x": 3}, out=str(tmp_path)), lambda line: None)
 
 
+@pytest.mark.data
+def test_real_questions_make_twins_whose_evidence_holds_the_answer(
+    config: prepare.Config, data_dir: Path, tmp_path: Path
+) -> None:
+    sources = dict.fromkeys(("squad", "2wiki", "cuad", "evidence_inference"), 3)
+    real = replace(
+        config,
+        data=str(data_dir / "train"),
+        out=str(tmp_path),
+        sources=sources,
+        held=1,
+        lengths=(1200, 3000),
+    )
+    out = prepare.prepare(real, lambda line: None)
+    rows = read_rows(out / "train-1200.jsonl")
+    assert Counter(row.source.split("/")[1] for row in rows) == sources
+    longs = {row.key: row for row in read_rows(out / "train-3000.jsonl")}
+    for row in rows:
+        assert not held_back(row.extra["doc"]) and longs[row.key].golds == row.golds
+        shown = numbered(row)
+        quotes = [quote for _, quote in row.extra["evidence"]]
+        assert all(quote in shown[number] for number, quote in row.extra["evidence"])
+        if row.extra["answerable"]:
+            told = [row.extra["question"], *quotes]
+            assert any(
+                gold in contexts.LABELS or stands(gold, text) for gold in row.golds for text in told
+            )
+
+
 def test_buckets_are_open_below_and_closed_above() -> None:
     edges = (20_000, 60_000)
     assert [contexts.bucket(n, edges) for n in (1, 20_000, 20_001, 60_000)] == [0, 0, 1, 1]
@@ -348,100 +375,3 @@ def test_broken_off_sampling_goes_on_where_it_stopped(
     assert prepare.sample(rows[:3], generate, config, path) == (3, 3)
     assert len(asked_for) == 1
     assert [row.key for row in read_rows(path)] == [row.key for row in rows[:3]]
-
-
-# files
-
-PUBLISHED = [
-    {
-        "prompt": [{"role": "user", "content": "<text>\n…\n</text>"}],
-        "data_source": source,
-        "reward_model": {"ground_truth": truth, "style": "rule"},
-        "extra_info": {"index": "7"},
-    }
-    for source, truth in (
-        ("docmath_complong", "Therefore, the answer is 12.5"),
-        ("long_toc_choices", "The correct answer is (B)"),
-        ("musique", "the answer is **Anna Magdalena**."),
-        ("multihoprag", "Yes"),
-    )
-]
-
-
-def check_published(rows: list[Row]) -> None:
-    assert [row.kind for row in rows] == ["number", "choice", "qa", "qa"]
-    assert [row.golds for row in rows] == [("12.5",), ("B",), ("Anna Magdalena",), ("Yes",)]
-    assert rows[0].messages == ({"role": "user", "content": "<text>\n…\n</text>"},)
-    assert rows[0].key == "7"
-    reply = "<think>\nHm.\n</think>\n\nTherefore, the answer is 12.5."
-    assert rule(rows[0], reply) == 1.0 and rule(rows[2], reply) == 0.0
-
-
-def test_published_columns_are_read_from_jsonl(tmp_path: Path) -> None:
-    path = tmp_path / "docqa.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in PUBLISHED), "utf-8")
-    check_published(read_rows(path))
-
-
-def test_published_columns_are_read_from_parquet(tmp_path: Path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    path = tmp_path / "docqa.parquet"
-    parquet.write_table(pyarrow.Table.from_pylist(PUBLISHED), path)
-    check_published(read_rows(path))
-
-
-def test_parquet_without_pyarrow_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError) as caught:
-        read_rows(tmp_path / "docqa.parquet")
-    assert "pip install pyarrow" in caught.value.hint and "JSONL" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        '{"prompt": [{"role": "user"}]}',
-        "[1]",
-        '{"prompt": "x", "data_source": "s", "reward_model": {"ground_truth": "y"}}',
-        '{"prompt": [], "data_source": "s", "reward_model": {"ground_truth": "y"}}',
-        '{"prompt": [{"role": "user", "content": "x"}], "data_source": "s", "reward_model": null}',
-        '{"prompt": [{"role": "user", "content": "x"}], "data_source": "s", '
-        '"reward_model": {"ground_truth": null}}',
-        "not JSON",
-        "",
-    ],
-)
-def test_a_file_of_another_form_is_refused(tmp_path: Path, line: str) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text(line + "\n", "utf-8")
-    with pytest.raises(DataError, match=r"rows\.jsonl"):
-        read_rows(path)
-
-
-def test_rows_survive_writing(tmp_path: Path) -> None:
-    rows = [asked(), Row(asked().messages, "musique", ("St. John", "John"), {"index": "b"})]
-    assert write_rows(tmp_path / "r.jsonl", rows) == 2
-    assert read_rows(tmp_path / "r.jsonl") == rows
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("lenghts = [1]", "lenghts"),
-        ("seed = 1", "does not set"),
-        ("seed = ", "not TOML"),
-        ('data=""\nout=""\nmodel=""\nlengths=[9]\nsources={}\nheld="1"', "held is '1'"),
-        ('data=""\nout=""\nmodel=""\nlengths=9\nsources={}\nheld=1', "lengths is 9"),
-        ('data=""\nout=""\nmodel=""\nlengths=[9]\nsources=[]\nheld=1', "sources is"),
-        ('data=""\nout=""\nmodel=""\nlengths=[9, 3]\nsources={}\nheld=1', "lengths"),
-    ],
-)
-def test_a_wrong_configuration_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    path = tmp_path / "c.toml"
-    path.write_text(text, "utf-8")
-    with pytest.raises(SettingsError, match=told):
-        read_config(prepare.Config, path)
