@@ -238,6 +238,21 @@ def ui(
     serve(port, address)
 
 
+@app.command(epilog=EXIT_CODES)
+def train(
+    stage: Annotated[str, typer.Argument(help="what to run; none: list the stages")] = "",
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="the stage's TOML")] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="seconds, on made-up data")] = False,
+) -> None:
+    """Train the models: list the stages that exist, or run one."""
+    from app import train as room
+
+    if stage:
+        room.run(stage, config, smoke)
+    else:
+        room.listed()
+
+
 def main() -> None:
     """Run the command; the one boundary where an error becomes a line and an exit code."""
     from documents.errors import LongdocError, unexpected

@@ -1,0 +1,49 @@
+"""``longdoc train``: the stages of training that exist, and running one."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from app.terminal import write
+from documents.errors import SettingsError
+
+STAGES = {
+    "policy-data": (
+        "prompts of chosen lengths, short and long twins, split by document",
+        "policy.training.prepare",
+        "policy/training/data.toml",
+    ),
+    "policy-sft": (
+        "warm-up: the model imitates traces",
+        "policy.training.sft",
+        "policy/training/sft.toml",
+    ),
+}
+"""In the order they are run: what a stage does, the module with its ``run``, its committed file."""
+
+CRITIC = "critic       the small critic: python -m compressor.training.train --data DIR --out DIR"
+"""Not run from here: its configuration does not say where its data are."""
+
+
+def listed() -> None:
+    """One line a stage, in the order they are run."""
+    for name, (about, _, config) in STAGES.items():
+        write(f"{name:<12} {about}: longdoc train {name} --config {config}")
+    write(CRITIC)
+
+
+def run(stage: str, config: Path | None, smoke: bool) -> None:
+    """Run one stage; what it wrote goes to stdout, how it goes to stderr."""
+    if stage not in STAGES:
+        raise SettingsError(f"There is no stage {stage}.", f"Stages: {', '.join(STAGES)}.")
+    if config is None:
+        raise SettingsError(f"{stage} needs a configuration.", "Give one with --config FILE.")
+    done = import_module(STAGES[stage][1]).run(config, smoke, _say)
+    write(str(done))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,99 @@
+"""Tokenizers and models for training: from a folder, or a row of longdoc's registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import weights
+from documents.errors import ModelError, SettingsError
+from policy.values import Message
+
+GGUF = "model.gguf"
+"""What a registry row's file is called; transformers unpacks its numbers into full ones."""
+
+
+def folder_of(name: str) -> Path:
+    """The folder called ``name``, or that of the registry's row, fetched if need be."""
+    return Path(name) if Path(name).is_dir() else weights.ensure(name)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer in a folder, with a token to pad with."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **_format(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{folder}: its tokenizer cannot be read: {error}",
+            "Give a folder as Hugging Face has them, or a row of: longdoc models list",
+        ) from error
+    if tokenizer.eos_token is None:
+        raise ModelError(
+            f"{folder}: the tokenizer has no token that ends a reply.", "Give another model."
+        )
+    return tokenizer
+
+
+def load_model(folder: Path) -> Any:
+    """The causal model in a folder, with float32 weights."""
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=torch.float32, **_format(folder)
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{folder}: the model cannot be read: {error}",
+            "Give a folder as Hugging Face has them, or a row of: longdoc models list",
+        ) from error
+
+
+def adapted(model: Any, rank: int, recompute: bool) -> Any:
+    """The model, with a LoRA adapter on all its linear layers where a rank is set. ``recompute``:
+    activations are not kept for the backward pass but computed again."""
+    if recompute:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if not rank:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    if recompute:
+        model.enable_input_require_grads()  # else nothing before the first adapter has a gradient
+    settings = LoraConfig(
+        r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
+    return get_peft_model(model, settings)
+
+
+def device_of(name: str) -> torch.device:
+    """The device called ``name``; without a name the GPU where there is one, else the CPU."""
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise SettingsError(f"device is {name!r}.", "Give cpu, cuda or cuda:1.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise SettingsError(f"device is {name!r}, and PyTorch finds no GPU.", "Give cpu.")
+    return device
+
+
+def _format(folder: Path) -> dict[str, str]:
+    packed = (folder / GGUF).is_file() and not (folder / "config.json").is_file()
+    return {"gguf_file": GGUF} if packed else {}
+
+
+def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
+    """The chat as the model reads it, up to where its reply begins; the bare text of the turns
+    where the tokenizer has no chat template."""
+    if not tokenizer.chat_template:
+        return "\n\n".join(message["content"] for message in messages) + "\n\n"
+    chat = [dict(message) for message in messages]
+    return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+
+def ids_of(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of a text as it stands."""
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
