@@ -229,7 +229,7 @@ def _written(parsed: Parsed, used: Mapping[Operand, _Found]) -> str:
         return f"({found.text}{percent})" if found.figure.value < 0 else f"{found.text}{percent}"
 
     text = re.sub(r"\s+", "", parsed.text)
-    text = re.sub(r"\((_\d+_)\)", r"\1", text) if "sum" not in text else text
+    text = re.sub(r"(?<![a-z])\((_\d+_)\)", r"\1", text)
     text = re.sub(r"(?<=[\w)])([-+*/])", r" \1 ", text)
     text = re.sub(r",", ", ", text).replace("-", "−").replace("*", "×")
     return re.sub(r"_(\d+)_", shown, text)
