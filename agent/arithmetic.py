@@ -204,7 +204,7 @@ def _alike(a: Quantity, b: Quantity) -> None:
     if b.kind == "constant":
         return
     if a.scale != b.scale:
-        scales = " and ".join(f"{one.scale or 'one'}s" for one in (a, b))
+        scales = " and ".join(one.scale or "none" for one in (a, b))
         raise ExpressionError(f"The figures are in different scales: {scales}.")
     if a.unit and b.unit and a.unit != b.unit:
         raise ExpressionError(f"The figures are in {a.unit} and {b.unit}.")

@@ -13,7 +13,7 @@ from typing import Any
 from agent.arithmetic import Operand, Parsed, Quantity, evaluate, parse, rounded
 from agent.citations import figures, quote_at
 from agent.context import render
-from agent.figures import Figure, printed, scale_over
+from agent.figures import EXCEPTIONS, Figure, printed, scale_over
 from agent.values import Citation, Computed, ComputedOperand
 from documents import Document, Evidence, IsCancelled
 from documents.errors import ExpressionError, ReasonerError
@@ -112,7 +112,8 @@ def computed(
         result = replace(result, decimals=max(2, result.decimals))
     operands = tuple(ComputedOperand(f.n, f.text, f.figure.start) for f in used.values())
     value = rounded(result.value, result.decimals)
-    return Computed(_written(parsed, used), str(value), result.unit, result.scale, operands)
+    scale = "" if result.scale.endswith(EXCEPTIONS) else result.scale
+    return Computed(_written(parsed, used), str(value), result.unit, scale, operands)
 
 
 def sentence(one: Computed) -> str:

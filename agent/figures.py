@@ -20,6 +20,8 @@ _FRAME = re.compile(r"\b(?:in|of)\s+(?P<scale>thousand|million|billion)s(?P<rest
 _AROUND = 1_500
 """Characters before a figure in which a table says its scale, in a file without pages."""
 _REACH = 12
+EXCEPTIONS = ", with exceptions"
+"""Ends a scale that may not hold for every row: never shown, never mixed with another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def printed(text: str) -> Iterator[Figure]:
 def scale_over(document: Document, span: Span, offset: int) -> str:
     """The scale that holds for a table's figure at ``offset``: said last before it on its page,
     or in what stands over it. Running text says its scale with the figure. "In millions, except
-    per share" is no scale: which rows are excepted is not known."""
+    per share" ends with `EXCEPTIONS`: which rows are excepted is not known."""
     rows = document.blocks_in(offset, offset + 1)
     if not any(block.kind == "table_row" for block in rows):
         return ""
@@ -68,6 +70,7 @@ def scale_over(document: Document, span: Span, offset: int) -> str:
     start = here[0] if here else max(0, offset - _AROUND)
     above = " ".join([*headings(document, span), *column_heads(document, span)])
     said = [*_FRAME.finditer(above), *_FRAME.finditer(document.text[start:offset])]
-    if not said or "except" in said[-1]["rest"].lower():
+    if not said:
         return ""
-    return said[-1]["scale"].lower()
+    excepted = EXCEPTIONS if "except" in said[-1]["rest"].lower() else ""
+    return said[-1]["scale"].lower() + excepted

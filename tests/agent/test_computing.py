@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from agent.absence import WITHHELD, Gate
-from agent.computing import asks_for_computation
+from agent.computing import asks_for_computation, computed
 from app.runs import Event
 from app.service import Question, Service
 from app.settings import load_settings
+from documents import DocumentStore, Evidence
+from documents.errors import ExpressionError
 from policy import ReasonerConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))
@@ -56,6 +58,19 @@ SENTENCE = "Computed: (81,797 − 82,959) / 82,959 = −1.40 % [1]."
 )
 def test_which_questions_ask_for_a_computation(question: str, asks: bool) -> None:
     assert asks_for_computation(question) is asks
+
+
+def test_scales_that_may_not_hold_are_neither_shown_nor_mixed(tmp_path: Path) -> None:
+    table = "## {} (in {}, except per share)\n\n| Item | 2023 |\n|---|---|\n| Sales | {} |\n\n"
+    tables = [("A", "millions", "5,100"), ("B", "millions", "5,200"), ("C", "thousands", "5,300")]
+    (tmp_path / "tables.md").write_text("# R\n\n" + "".join(table.format(*t) for t in tables))
+    document = DocumentStore(tmp_path / "store").ingest(tmp_path / "tables.md")
+    evidence = [Evidence(document.span(0, len(document.text)), 1.0)]
+    documents = {document.id: document}
+    one = computed("[1:5,200] - [1:5,100]", GROWTH, evidence, documents)
+    assert (one.value, one.scale) == ("100", "")
+    with pytest.raises(ExpressionError, match="different scales"):
+        computed("[1:5,300] - [1:5,100]", GROWTH, evidence, documents)
 
 
 @dataclass(frozen=True, slots=True)
