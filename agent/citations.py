@@ -125,6 +125,12 @@ def best_quote(claim: str, document: Document, span: Span) -> Span:
     return best
 
 
+def quote_at(document: Document, span: Span, offset: int) -> Span:
+    """The sentence or row within ``span`` in which the character at ``offset`` stands."""
+    parts = _parts(document, span)
+    return next((part for part in parts if part.start <= offset < part.end), span)
+
+
 def supports(claim: str, document: Document, quote: Span) -> bool:
     """Whether the claim's figures stand in the quote, and its dates and names in the quote or in
     what stands over it. A claim without any of these is held up by half of its words."""

@@ -1,4 +1,4 @@
-"""The graph: select → reason → verify.
+"""The graph: select → reason → compute → verify.
 
 State holds ids, offsets and hashes, never text: LangGraph writes the whole state at each step.
 Texts go to `Notes`, a content-addressed store that the caller provides.
@@ -17,11 +17,22 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agent.absence import Gate, absence_text, absent, best_score, frame
+from agent import computing
+from agent.absence import WITHHELD, Gate, absence_text, absent, best_score, frame
 from agent.citations import cite
 from agent.context import render
-from agent.values import Answer, Citation, CitedBy, ContextStrategy, Request, Usage, Verdict
+from agent.values import (
+    Answer,
+    Citation,
+    CitedBy,
+    Computed,
+    ContextStrategy,
+    Request,
+    Usage,
+    Verdict,
+)
 from documents import Document, Evidence, IsCancelled, Progress, Span
+from documents.errors import ExpressionError, ReasonerError
 from documents.progress import check
 from policy import Delta, Reasoner, answer_messages, parse_answer
 from policy import Usage as PolicyUsage
@@ -40,13 +51,15 @@ class Notes(Protocol):
 
 
 Emit = Callable[[str, dict[str, Any]], None]
-"""``emit(kind, data)``: one event of the run. Kinds: context, reasoning, answer, checked."""
+"""``emit(kind, data)``: one event of the run. Kinds: context, reasoning, answer,
+computed, checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
     """What a run works with; handed to the graph as its context, never checkpointed.
-    Evidence whose best score is under ``least_score`` answers nothing."""
+    Evidence whose best score is under ``least_score`` answers nothing. ``arithmetic``: what a
+    question asks to be computed is computed here, too."""
 
     documents: Mapping[str, Document]
     strategies: Mapping[str, ContextStrategy]
@@ -56,11 +69,13 @@ class Deps:
     progress: Progress
     cancelled: IsCancelled
     least_score: float = 0.0
+    arithmetic: bool = True
 
 
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
-    rows n, document id, start, end, verified, by; question and texts are keys of `Notes`."""
+    rows n, document id, start, end, verified, by; question, texts and ``computed``
+    are keys of `Notes`."""
 
     question: str
     looking_for: str
@@ -80,6 +95,7 @@ class State(TypedDict, total=False):
     citations: list[tuple[int, str, int, int, bool, CitedBy]]
     unknown: list[int]
     withheld: int
+    computed: str
     verdict: Verdict
 
 
@@ -94,7 +110,9 @@ def build_graph(
         graph.add_node("reason", reason)
         graph.add_node("verify", verify)
         graph.add_edge("select", "reason")
-        graph.add_edge("reason", "verify")
+        graph.add_node("compute", compute)
+        graph.add_edge("reason", "compute")
+        graph.add_edge("compute", "verify")
         graph.add_edge("verify", END)
     else:
         graph.add_edge("select", END)
@@ -175,7 +193,10 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         else:
             reasoning.append(piece.text)
             deps.emit("reasoning", {"text": piece.text})
-    say(gate.close())
+    rest = gate.close()
+    if gate.nothing_left and _computes(deps, question):
+        rest = rest.removesuffix(WITHHELD)  # said by `compute`, where it has nothing better to say
+    say(rest)
     return {
         "answer": deps.notes.put("".join(answer).strip()),
         "reasoning": deps.notes.put("".join(reasoning).strip()),
@@ -196,6 +217,45 @@ def _unasked(answer: str) -> State:
     }
 
 
+def compute(state: State, runtime: Runtime[Deps]) -> State:
+    """Compute what the question asks to be computed, from figures of the evidence, and add one
+    sentence that says so. Where that cannot be done the answer stays as it was."""
+    deps = runtime.context
+    check(deps.cancelled)
+    question = deps.notes.get(state["question"])
+    text = deps.notes.get(state["answer"]) if state["answer"] else ""
+    lost = state.get("verdict") == "not_in_documents"  # the answer itself was held back
+    refused = not lost and parse_answer(text).refused
+    if not _computes(deps, question) or refused or (lost and not state.get("withheld")):
+        return {"computed": ""}
+    evidence, used = evidence_of(state), PolicyUsage()
+    try:
+        said, used = computing.ask(
+            question, evidence, deps.documents, deps.reasoner(), deps.cancelled
+        )
+        done = computing.computed(said, question, evidence, deps.documents)
+    except (ExpressionError, ReasonerError) as error:
+        deps.emit("computed", {"failed": error.message})
+        added, update = (WITHHELD if lost else ""), State(computed="")
+    else:
+        deps.emit("computed", computing.shown(done))
+        added = computing.sentence(done)
+        update = State(computed=deps.notes.put(computing.packed(done)))
+        if lost:
+            update["verdict"] = "partly"
+    if added:
+        added = f"\n{added}" if text else added
+        deps.emit("answer", {"text": added})
+        update["answer"] = deps.notes.put(text + added)
+    before = state.get("usage", (0, 0))
+    update["usage"] = (before[0] + used.prompt_tokens, before[1] + used.completion_tokens)
+    return update
+
+
+def _computes(deps: Deps, question: str) -> bool:
+    return deps.arithmetic and computing.asks_for_computation(question)
+
+
 def verify(state: State, runtime: Runtime[Deps]) -> State:
     """Find and check the quotes, and say whether the documents answer the question."""
     deps = runtime.context
@@ -206,7 +266,13 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
         return update
     text = deps.notes.get(state["answer"]) if state["answer"] else ""
     evidence = evidence_of(state)
+    computed = computed_of(state, deps.notes)
+    for one in computed:  # its result stands nowhere: its operands are checked instead
+        text = text.removesuffix(computing.sentence(one)).rstrip()
     citations, unknown = cite(text, evidence, deps.documents)
+    for one in computed:
+        citations += tuple(computing.citations(one, evidence, deps.documents))
+        text = f"{text}\n{computing.sentence(one)}".strip()
     verdict = verdict_of(text, citations)
     if state.get("withheld") and verdict == "answered":
         verdict = "partly"
@@ -226,6 +292,12 @@ def evidence_of(state: State) -> list[Evidence]:
     return [Evidence(Span(key, start, end), score) for key, start, end, score in state["evidence"]]
 
 
+def computed_of(state: State, notes: Notes) -> tuple[Computed, ...]:
+    """What was computed, if anything."""
+    key = state.get("computed", "")
+    return (computing.unpacked(notes.get(key)),) if key else ()
+
+
 def answer_of(state: State, notes: Notes) -> Answer:
     """The answer that a finished run's state names."""
     keys = state.get("answer", ""), state.get("reasoning", "")
@@ -241,6 +313,7 @@ def answer_of(state: State, notes: Notes) -> Answer:
         verdict=state["verdict"],
         usage=Usage(*state.get("usage", (0, 0))),
         unknown=tuple(state.get("unknown", [])),
+        computed=computed_of(state, notes),
     )
 
 

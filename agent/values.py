@@ -84,6 +84,27 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class ComputedOperand:
+    """A figure as printed in evidence ``n``; ``start`` is its place in the evidence's text."""
+
+    n: int
+    figure: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An expression over cited figures and its exact value, rounded to the digits of ``value``.
+    ``unit`` is a currency sign, ``%`` or empty; ``scale`` thousand, million, billion or empty."""
+
+    expression: str
+    value: str
+    unit: str
+    scale: str
+    operands: tuple[ComputedOperand, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What came out. ``unknown`` lists the ``[n]`` that name no evidence."""
 
@@ -93,3 +114,4 @@ class Answer:
     verdict: Verdict
     usage: Usage = field(default_factory=Usage)
     unknown: tuple[int, ...] = ()
+    computed: tuple[Computed, ...] = ()

@@ -176,14 +176,18 @@ def known(name: str) -> str:
 
 
 class Live:
-    """Streams the answer as it comes; reasoning goes to stderr. ``answered``: some came."""
+    """Streams the answer as it comes; reasoning goes to stderr. ``answered``: all of it came; of
+    a run that goes on after its answer began, none is streamed."""
 
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self.answered = False
+        self._late = False
 
     def __call__(self, kind: str, data: dict[str, Any]) -> None:
-        if kind not in ("reasoning", "answer"):
+        if kind == "resumed":
+            self._late = data["node"] not in ("select", "reason")
+        if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()
         self.answered = self.answered or kind == "answer"

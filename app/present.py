@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agent import Answer, Notes, State, answer_of, evidence_of
+from agent.computing import shown
 from agent.context import headings, pages_from_one
 from documents import Document, Span
 
@@ -65,6 +66,7 @@ def answer_json(answer: Answer, documents: Mapping[str, Document]) -> dict[str, 
             for c in answer.citations
         ],
         "unknown_citations": list(answer.unknown),
+        "computed": [shown(one) for one in answer.computed],
         "usage": {
             "prompt_tokens": answer.usage.prompt_tokens,
             "completion_tokens": answer.usage.completion_tokens,

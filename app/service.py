@@ -278,6 +278,7 @@ class Service:
                 progress=watch.progress,
                 cancelled=watch.cancelled,
                 least_score=self.settings.least_score,
+                arithmetic=self.settings.arithmetic,
             )
             state = self._graph_run(job, deps)
         except LongdocError as error:

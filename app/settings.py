@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     least_score: float = Field(
         0.0, ge=0, description="evidence whose best score is lower is taken as no evidence"
     )
+    arithmetic: bool = Field(
+        True, description="compute what a question asks to be computed from cited figures"
+    )
     reasoner: ReasonerConfig = Field(default=ReasonerConfig(), description="the reasoning model")
     compressor: CompressorConfig = Field(default=CompressorConfig(), description="the critic")
     retrieval: RetrievalConfig = Field(default=RetrievalConfig(), description="the RAG baseline")

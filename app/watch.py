@@ -13,7 +13,7 @@ from app.runs import ENDS, Event
 class Watched:
     """What has come so far. ``seq`` is the last event taken in; ``result`` is the record of
     `app.present.run_json` once the run is done; ``stage``, ``done`` and ``total`` say what it is
-    at, and are empty while text streams."""
+    at, and are empty while text streams; ``reasoned`` is the answer before anything computed."""
 
     seq: int = 0
     status: str = "running"
@@ -24,6 +24,7 @@ class Watched:
     tokens: int = 0
     reasoning: str = ""
     answer: str = ""
+    reasoned: str | None = None
     error: str = ""
     hint: str = ""
     result: dict[str, Any] = field(default_factory=dict)
@@ -48,6 +49,8 @@ class Watched:
         elif kind == "reasoning":
             self.reasoning += data["text"]
             self.stage = ""
+        elif kind == "computed":
+            self.reasoned = self.answer
         elif kind == "answer":
             self.answer += data["text"]
             self.stage = ""
@@ -64,5 +67,8 @@ class Watched:
         self.stage, self.done, self.total = "", 0, 0
         if node in ("select", "reason"):
             self.reasoning, self.answer = "", ""
+        elif node == "compute" and self.reasoned is not None:
+            self.answer = self.reasoned
+        self.reasoned = self.reasoned if node == "verify" else None
         if node == "select":
             self.passages, self.tokens = None, 0

@@ -19,6 +19,7 @@
     │   └── ContextOverflowError    what must be sent is longer than the model's context
     ├── DataError                   a benchmark's data is absent or not in its format
     ├── QuestionError               the question is empty or too long
+    ├── ExpressionError             an expression over figures cannot be computed
     ├── RunError                    a run's state does not allow what is asked of it
     ├── SettingsError               a setting has a value that cannot work
     └── Cancelled                   a person stopped the work
@@ -131,6 +132,10 @@ class QuestionError(LongdocError):
     """The question is empty or too long."""
 
     exit_code = 2
+
+
+class ExpressionError(LongdocError):
+    """An expression over figures cannot be computed; the message says why."""
 
 
 class RunError(LongdocError):

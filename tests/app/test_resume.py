@@ -34,8 +34,12 @@ REPORT = """# Halden Marine plc
 ## Results
 
 Revenue was 4,812 million in 2023. The dividend was 12.5 pence.
+
+Revenue was 4,511 million in 2022.
 """
 QUESTION = "What was revenue in 2023?"
+CHANGE = "By how much did revenue change from 2022 to 2023?"
+EXPRESSION = '{"expression": "[1:4,812] - [1:4,511]"}'
 ANSWER = ("Revenue was 4,812 million ", "in 2023 [1]. ", "The dividend was ", "12.5 pence [1].")
 
 
@@ -59,11 +63,11 @@ class Place:
         ids = list(self.question.documents)
         return self.service.log.create(QUESTION, strategy, ids, self.service.settings.hash)
 
-    def killed(self, kind: str) -> str:
+    def killed(self, kind: str, question: str = QUESTION) -> str:
         """A run killed with ``kill -9`` at its first event of ``kind``; its id."""
         command = [sys.executable, str(Path(__file__).with_name("resume_child.py"))]
         with subprocess.Popen(
-            [*command, kind, str(self.report), QUESTION],
+            [*command, kind, str(self.report), question],
             env=os.environ | self.environment | {"PYTHONPATH": str(ROOT)},
             cwd=ROOT, stdout=subprocess.PIPE, text=True,
         ) as child:  # fmt: skip
@@ -140,6 +144,25 @@ def test_a_killed_run_goes_on_where_it_was(
     assert watched.passages == 1
     watched.take(events[-1:])
     assert watched.result == record
+
+
+def test_a_run_killed_while_it_computes_asks_for_the_answer_once(place: Place) -> None:
+    asked = Question(CHANGE, place.question.documents, "full")
+    place.server.replies[:] = [says_text(*ANSWER), says_text(EXPRESSION)]
+    unbroken = place.service.run(asked)
+    assert unbroken["answer"].endswith("Computed: 4,812 − 4,511 = 301 million [1].")
+    place.server.replies[:] = [says_text(*ANSWER), says_text(EXPRESSION), says_text(EXPRESSION)]
+    place.server.asked.clear()
+    run = place.killed("computed", CHANGE)
+    record = place.service.resume(run)
+    assert _lasting(record) == _lasting(unbroken)
+    schemas = ["response_format" in body for _, body in place.server.asked]
+    assert schemas == [False, True, True]
+    events = list(place.service.log.events(run))
+    assert [e.data["node"] for e in events if e.kind == "resumed"] == ["compute"]
+    watched = Watched()
+    watched.take(events[:-1])
+    assert watched.answer == unbroken["answer"]
 
 
 def test_a_run_killed_after_its_last_node_asks_nothing(
