@@ -273,9 +273,7 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     for one in computed:
         citations += tuple(computing.citations(one, evidence, deps.documents))
         text = f"{text}\n{computing.sentence(one)}".strip()
-    verdict = verdict_of(text, citations)
-    if state.get("withheld") and verdict == "answered":
-        verdict = "partly"
+    verdict = verdict_of(text, citations, state.get("withheld", 0))
     update = {
         "citations": [
             (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
@@ -317,9 +315,11 @@ def answer_of(state: State, notes: Notes) -> Answer:
     )
 
 
-def verdict_of(text: str, citations: tuple[Citation, ...]) -> Verdict:
-    """Whether the answer answers: wholly only where a citation of each cited claim holds."""
+def verdict_of(text: str, citations: tuple[Citation, ...], withheld: int = 0) -> Verdict:
+    """Whether the answer answers: wholly only where a citation of each cited claim holds and no
+    sentence was withheld."""
     if not text or parse_answer(text).refused:
         return "not_in_documents"
     held = {citation.claim for citation in citations if citation.verified}
-    return "answered" if held and held == {citation.claim for citation in citations} else "partly"
+    whole = held == {citation.claim for citation in citations} and not withheld
+    return "answered" if held and whole else "partly"

@@ -229,9 +229,7 @@ class Runner:
         said = self._said(sample, context, documents, cancelled)
         text, usage = said.text, said.usage
         citations = () if said.absent else cite(text, context.evidence, documents)[0]
-        verdict = "not_in_documents" if said.absent else verdict_of(text, citations)
-        if said.withheld and verdict == "answered":
-            verdict = "partly"
+        verdict = "not_in_documents" if said.absent else verdict_of(text, citations, said.withheld)
         record = replace(
             record,
             answer=text,

@@ -17,7 +17,7 @@ import asyncio
 import re
 import string
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -150,7 +150,7 @@ def exact(answer: str, golds: Sequence[str]) -> float:
 def f1(answer: str, golds: Sequence[str]) -> float:
     """SQuAD's F1 of the words shared with a gold, both normalised. LongBench's ``qa_f1``."""
     words = normalised(answer).split()
-    return max((_f1(words, normalised(gold).split()) for gold in golds), default=0.0)
+    return max((overlap(words, normalised(gold).split()) for gold in golds), default=0.0)
 
 
 def sub_em(answer: str, golds: Sequence[str]) -> float:
@@ -160,6 +160,7 @@ def sub_em(answer: str, golds: Sequence[str]) -> float:
     return float(bool(said) and any((g := normalised(gold)) in said or said in g for gold in golds))
 
 
-def _f1(said: list[str], gold: list[str]) -> float:
+def overlap(said: Sequence[Hashable], gold: Sequence[Hashable]) -> float:
+    """F1 of what two lists share, each item as often as it stands in both."""
     same = (Counter(said) & Counter(gold)).total()
     return 2 * same / (len(said) + len(gold)) if same else 0.0

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from agent.citations import figures, names
 from documents import Document, Span
@@ -35,26 +36,23 @@ def evidence_kept(
     is at least 90%. Empty where nothing says what the evidence is."""
     if gold.spans:
         kept = characters_kept(gold.spans, selected, documents)
-        return {"kept": kept, "found": float(kept >= ENOUGH)}
-    if gold.pages:
-        marks = answer_marks(gold.answers)
-        if not marks:
-            return {}
+    elif gold.pages and (marks := answer_marks(gold.answers)):
         kept = marks_on_pages(marks, gold.pages, selected, documents)
-        return {"kept": kept, "found": float(kept >= ENOUGH)}
-    if gold.anywhere:
-        wanted = telling_figures(gold.answers, documents.values())
-        if not wanted:
-            return {}
+    elif (
+        gold.anywhere
+        and not gold.pages
+        and (wanted := telling_figures(gold.answers, documents.values()))
+    ):
         kept = figures_kept(wanted, selected, documents)
-        return {"kept": kept, "found": float(kept >= ENOUGH)}
-    return {}
+    else:
+        return {}
+    return {"kept": kept, "found": float(kept >= ENOUGH)}
 
 
 def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> frozenset[str]:
     """The answers' figures of three digits and more, years left out, that stand in the documents:
     a figure that was computed is in none of them."""
-    there = {figure for document in documents for figure in figures(document.text)}
+    there = frozenset[str]().union(*map(_printed_in, documents))
     return frozenset(
         number
         for number in figures(" ".join(answers))
@@ -62,6 +60,12 @@ def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> fr
         and not _YEAR.fullmatch(number)
         and any(shown in there for shown in _printed(number))
     )
+
+
+@lru_cache(maxsize=32)
+def _printed_in(document: Document) -> frozenset[str]:
+    """A document's figures: read once, however many methods and budgets are measured on it."""
+    return frozenset(figures(document.text))
 
 
 def figures_kept(

@@ -14,11 +14,11 @@ import logging
 import re
 import string
 import warnings
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 from documents.errors import SettingsError
+from policy.rewards import overlap
 
 _NUMBER = re.compile(r"\d+")
 _ZH_PUNCTUATION = (
@@ -43,11 +43,6 @@ def string_match_part(answer: str, golds: Sequence[str]) -> float:
     """1 if any of the golds stands in the answer, case aside."""
     lower = answer.lower()
     return float(any(gold.lower() in lower for gold in golds))
-
-
-def _overlap(said: Sequence[Hashable], gold: Sequence[Hashable]) -> float:
-    same = sum((Counter(said) & Counter(gold)).values())
-    return 2 * same / (len(said) + len(gold)) if same else 0.0
 
 
 # ROUGE (Lin 2004)
@@ -146,13 +141,13 @@ def _ratio(line: str, gold: str) -> float:
 def f1_zh(answer: str, golds: Sequence[str]) -> float:
     """LongBench's ``qa_f1_zh``: F1 of jieba's words without punctuation and white space."""
     words = _words_zh(answer)
-    return max((_overlap(words, _words_zh(gold)) for gold in golds), default=0.0)
+    return max((overlap(words, _words_zh(gold)) for gold in golds), default=0.0)
 
 
 def f1_characters_zh(answer: str, golds: Sequence[str]) -> float:
     """InfiniteBench's F1 for Chinese: of characters without punctuation and white space."""
     said = _bare_zh(answer)
-    return max((_overlap(said, _bare_zh(gold)) for gold in golds), default=0.0)
+    return max((overlap(said, _bare_zh(gold)) for gold in golds), default=0.0)
 
 
 def rouge_zh(answer: str, golds: Sequence[str]) -> float:
