@@ -27,6 +27,13 @@ DRAWS = 6
 """Tries at a window that does not begin inside the evidence."""
 PARAGRAPHS = frozenset({"obliqa", "qmsum", "musique", "cuad"})
 
+_CLAUSE = re.compile(r'related to "([^"]+)"')
+_WANTED = ("every {} clause", "the clauses on {}", "{}", "passages about {}")
+_STOPWORDS = frozenset(
+    "a an and are as at be by did do does for from had has have how in is it its of on or than that"
+    " the their they this to was were what when where which who whom whose why will with".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -209,7 +216,7 @@ class Sampler:
             if _touch((a, b), window)
         )
         title = title_of(question.doc) if rng.random() < 0.7 else ""
-        prompt = Instruction(granularity).prompt(question.text)
+        prompt = instructed(question, granularity, rng)
         return Example(prompt, title, text[window[0] : window[1]], kept)
 
     def _negative(
@@ -232,6 +239,19 @@ class Sampler:
         words = [set(re.findall(r"\w{4,}", text[a:b].lower())) for a, b in found]
         best = max(range(len(found)), key=lambda i: len(asked & words[i]))
         return found[best]
+
+
+def instructed(question: Question, granularity: Granularity, rng: random.Random) -> str:
+    """The prompt of a question, now and then in the other words in which people ask: a clause by
+    its name ("every Governing Law clause"), or keywords alone."""
+    clause = _CLAUSE.search(question.text)
+    if question.source == "cuad" and clause and rng.random() < 0.4:
+        wanted = rng.choice(_WANTED).format(clause[1])
+        return Instruction(granularity, wanted).prompt("")
+    if question.source in {"squad", "covidqa"} and rng.random() < 0.08:
+        words = [w for w in re.findall(r"[\w'-]+", question.text) if w.lower() not in _STOPWORDS]
+        return Instruction(granularity).prompt(" ".join(words) or question.text)
+    return Instruction(granularity).prompt(question.text)
 
 
 def _answers_in(text: str, question: Question, gold: list[Range]) -> list[Range]:

@@ -28,7 +28,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from compressor.critics.encoder import CriticModel, save_model, start_from
+from compressor.critics.encoder import CriticModel, load_model, save_model, start_from
 from compressor.training.data import Example, Sampler, load
 
 MAX_LENGTH = 512
@@ -41,6 +41,9 @@ class Config:
     """What ``critic.toml`` says; the file explains each."""
 
     base: str
+    start: str
+    freeze_layers: int
+    window_characters: list[int]
     seed: int
     max_minutes: float
     max_steps: int
@@ -169,6 +172,19 @@ def save(
     fresh.rename(current)
 
 
+def begun(config: Config, base: Path) -> CriticModel:
+    """The model to train: from the encoder in ``base``, or on from the critic in ``start``. Word
+    embeddings and the lowest ``freeze_layers`` layers stay as they are: the backward pass, two
+    thirds of a step, stops above them."""
+    model = load_model(Path(config.start), config.attention) if config.start else None
+    model = (model or start_from(base, config.attention)).train()
+    if config.freeze_layers:
+        frozen = [model.encoder.embeddings, *model.encoder.encoder.layer[: config.freeze_layers]]
+        for part in frozen:
+            part.requires_grad_(False)
+    return model
+
+
 def train(config: Config, data: Path, base: Path, out: Path) -> None:
     """The run."""
     torch.set_num_threads(config.threads)
@@ -177,9 +193,12 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     sampler = Sampler(load(data), config.sources, config.positive_share)
-    model = start_from(base, config.attention).train()
+    model = begun(config, base)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [each for each in model.parameters() if each.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     first = 0
     if (resume := out / "checkpoint" / "resume.pt").exists():
@@ -193,7 +212,7 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
     with (out / "log.jsonl").open("a") as log:
         while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
             rng = random.Random(config.seed * 1_000_003 + step)
-            size = rng.choice((700, 1300, 1900, 1900))
+            size = rng.choice(config.window_characters)
             count = max(2, config.batch_tokens // (size // 4 + 40))
             batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
             rate = rate_at(config, step - first, started)

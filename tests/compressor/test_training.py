@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from compressor.training.data import (
     Sampler,
     cut_window,
     held_back,
+    instructed,
     load,
     widened,
 )
@@ -172,8 +174,8 @@ def test_what_is_drawn_is_marked_where_it_answers(data: Path) -> None:
     held = [e for e in examples if e.gold]
     assert 60 < len(held) < 140
     for example in examples:
-        size, _, asked = example.prompt.partition(": Which river is at ")
-        place = asked.removesuffix("?")
+        size, _, asked = example.prompt.partition(": ")
+        place = re.sub("^(Which )?river (is at )?", "", asked).removesuffix("?")
         whole = "Elm" if size == "word" else f"The river of {place} is called Elm."
         marked = [example.text[a:b] for a, b in example.gold]
         if whole in example.text:
@@ -181,6 +183,14 @@ def test_what_is_drawn_is_marked_where_it_answers(data: Path) -> None:
         for (a, b), text in zip(example.gold, marked, strict=True):
             assert text == whole or (text in whole and (a == 0 or b == len(example.text)))
     assert {e.prompt.split(":")[0] for e in examples} == {"sentence", "word"}
+
+
+def test_a_clause_is_also_asked_for_by_its_name() -> None:
+    whole = 'Highlight the parts (if any) of this contract related to "Governing Law" that matter.'
+    question = Question("cuad", "cuad:x", whole, (), ())
+    asked = {instructed(question, "sentence", Random(seed)) for seed in range(60)}
+    assert f"sentence: {whole}" in asked
+    assert "sentence: every Governing Law clause " in asked
 
 
 def test_a_step_draws_what_it_drew_before(data: Path) -> None:
