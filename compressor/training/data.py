@@ -20,6 +20,7 @@ from typing import Any
 from compressor.instruction import Granularity, Instruction
 from compressor.sentences import sentences
 from compressor.training.tables import TableQuestion, draw_table, made_up_questions, table_question
+from documents.errors import DataError
 
 Range = tuple[int, int]
 WIDEN = frozenset({"squad", "quoref", "covidqa", "policyqa", "2wiki"})
@@ -164,13 +165,16 @@ def cut_window(text: str, around: int, size: int, rng: random.Random) -> Range:
 
 
 class Sampler:
-    """Draws labelled windows. ``share`` maps sources to how often each is drawn."""
+    """Draws labelled windows. ``share`` maps sources to how often each is drawn; ``held``: from
+    the documents held back, and from no others."""
 
-    def __init__(self, corpus: Corpus, share: dict[str, float], positive_share: float) -> None:
+    def __init__(
+        self, corpus: Corpus, share: dict[str, float], positive_share: float, held: bool = False
+    ) -> None:
         self.corpus = corpus
         self.positive_share = positive_share
         self.questions = {
-            source: [q for q in rows if not held_back(q.doc) and q.doc in corpus.texts]
+            source: [q for q in rows if held_back(q.doc) is held and q.doc in corpus.texts]
             for source, rows in corpus.questions.items()
         }
         self.tables = [
@@ -186,7 +190,10 @@ class Sampler:
         have |= {"table_rows"} if self.made_up else set()
         self.share = {s: w for s, w in share.items() if s in have}
         if not self.share:
-            raise ValueError("no questions outside the held-back documents")
+            raise DataError(
+                f"No questions {'in' if held else 'outside'} the held-back documents.",
+                "Give a folder with questions of the sources that the configuration names.",
+            )
 
     def examples(self, rng: random.Random, size: int, count: int) -> list[Example]:
         """``count`` windows of about ``size`` characters."""
