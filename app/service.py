@@ -67,7 +67,7 @@ class Service:
         self.store = DocumentStore(settings.home)
         self.log = RunLog(settings.home / "runs.sqlite")
         self._stops: dict[str, threading.Event] = {}
-        self.store.on_delete.append(self.retriever.delete)
+        self.store.on_delete += [self.retriever.delete, self.compressor.forget]
 
     @cached_property
     def reasoner(self) -> Reasoner:
@@ -80,11 +80,16 @@ class Service:
         return Retriever(self.settings.retrieval, self.settings.home)
 
     @cached_property
+    def compressor(self) -> Compressor:
+        """CPRS, with what it keeps of documents between questions."""
+        return Compressor(self.settings.compressor, cache=self.settings.home / "vectors")
+
+    @cached_property
     def strategies(self) -> dict[str, ContextStrategy]:
         """The strategy table."""
         count = self.reasoner.count
         return {
-            "cprs": Cprs(Compressor(self.settings.compressor), count),
+            "cprs": Cprs(self.compressor, count),
             "rag": Rag(self.retriever, count),
             "full": Full(count),
         }

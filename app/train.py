@@ -15,6 +15,11 @@ STAGES = {
         "compressor.training.train",
         "compressor/training/critic.toml",
     ),
+    "critic-fusion": (
+        "how sentence embeddings are weighed in with it",
+        "compressor.training.fusion",
+        "compressor/training/fusion.toml",
+    ),
     "policy-data": (
         "prompts of chosen lengths, short and long twins, split by document",
         "policy.training.prepare",

@@ -69,7 +69,8 @@ class Methods:
 
     def cprs(self) -> Method:
         """longdoc's compressor."""
-        strategy = Cprs(Compressor(self._settings.compressor), self._reasoner.count)
+        compressor = Compressor(self._settings.compressor, cache=self._home / "vectors")
+        strategy = Cprs(compressor, self._reasoner.count)
         return Method("cprs", partial(_by_strategy, strategy), cut_last=False)
 
     def full(self) -> Method:

@@ -24,7 +24,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
@@ -37,6 +37,7 @@ from compressor.training.data import Corpus, Example, Sampler, load
 from documents.errors import DataError, SettingsError
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 MAX_LENGTH = 512
 IGNORED = -100
 B, I, O, E = range(4)  # noqa: E741 - the published names of the classes
@@ -84,19 +85,19 @@ class Batch:
         return Batch(*(getattr(self, each.name).to(device) for each in fields(self)))
 
 
-def read_config(path: Path, smoke: bool) -> Config:
-    """The configuration file, with its ``[smoke]`` values on top where asked."""
+def read_toml(kind: type[T], path: Path, smoke: bool) -> T:
+    """The configuration file as a ``kind``, with its ``[smoke]`` values on top where asked."""
     try:
         values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {error}", "Begin with a copy of critic.toml."
+            f"{path} cannot be read: {error}", "Begin with a copy of the committed file."
         ) from error
     small = values.pop("smoke", {})
     try:
-        return Config(**(values | small if smoke else values))
+        return kind(**(values | small if smoke else values))
     except TypeError as error:
-        raise SettingsError(f"{path}: {error}.", "critic.toml has every value once.") from error
+        raise SettingsError(f"{path}: {error}.", "The committed file has every value.") from error
 
 
 def encode(
@@ -324,7 +325,7 @@ def base_folder(name: str) -> Path:
 def run(path: Path, smoke: bool, say: Say) -> Path:
     """The stage as ``longdoc train critic`` runs it. A smoke run keeps to a fresh folder and to a
     few made-up documents."""
-    config = read_config(path, smoke)
+    config = read_toml(Config, path, smoke)
     if smoke:
         folder = Path(tempfile.mkdtemp(prefix="longdoc-smoke-"))
         config = replace(config, data=str(made_corpus(folder)), out=str(folder / "critic"))

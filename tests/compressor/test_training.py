@@ -46,6 +46,7 @@ TABLE = "\n".join(
         "Other costs | 88 | 91",
     ]
 )
+CONFIG = Path(script.__file__).with_name("critic.toml")
 PLACES = [f"place {n}" for n in range(40)]
 SHARE = {"squad": 0.4, "tatqa": 0.3, "table_rows": 0.3, "cuad": 0.5}
 
@@ -291,7 +292,7 @@ def test_questions_are_made_from_row_labels() -> None:
 @pytest.fixture(scope="module")
 def smoke(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> script.Config:
     """A smoke run over made-up documents, from a tiny encoder."""
-    config = script.read_config(Path(script.__file__).with_name("critic.toml"), smoke=True)
+    config = script.read_toml(script.Config, CONFIG, smoke=True)
     out = tmp_path_factory.mktemp("smoke") / "run"
     config = replace(config, data=str(data), base=str(base), out=str(out), bf16=False)
     assert script.train(config, lambda line: None) == out / "checkpoint"
@@ -341,7 +342,7 @@ def test_a_configuration_that_does_not_fit_is_said(tmp_path: Path) -> None:
     path = tmp_path / "critic.toml"
     path.write_text("seed = 1\ncolour = 'blue'\n")
     with pytest.raises(SettingsError, match="colour"):
-        script.read_config(path, smoke=False)
+        script.read_toml(script.Config, path, smoke=False)
 
 
 def _resume(out: Path) -> dict[str, Any]:
