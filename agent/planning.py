@@ -154,7 +154,9 @@ def shape_of(question: str) -> Shape:
 
 def shown(plan: Plan) -> dict[str, Any]:
     """As JSON for people's programs."""
-    return asdict(plan)
+    made = asdict(plan)
+    subs = [{"text": sub.text, "documents": list(sub.documents)} for sub in plan.sub_questions]
+    return {**made, "sub_questions": subs}
 
 
 def packed(plan: Plan) -> str:

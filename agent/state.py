@@ -52,7 +52,7 @@ class Deps:
     Evidence whose best score is under ``least_score`` answers nothing. ``arithmetic``: what a
     question asks to be computed is computed here, too. ``plan``: who makes the plan.
     ``max_rounds``: how often evidence is looked for. ``turn``: held by the one search that is at
-    work (critics and embedders take all of a processor). ``step_s``: seconds that a step may take."""
+    work (critics and embedders take all of a processor). ``step_s``: seconds a step may take."""
 
     documents: Mapping[str, Document]
     strategies: Mapping[str, ContextStrategy]
