@@ -131,11 +131,12 @@ def lookable(
 def _usable(said: _Planned, question: str, documents: Sequence[Document], rules: Plan) -> Plan:
     """The plan that the reasoner's words make. Raises `PlanError` with what is wrong with it."""
     ids = [document.id for document in documents]
+    given = _words(question) | figures(question) | _known(documents)
     subs: dict[SubQuestion, None] = {}
     for sub in said.sub_questions:
         if not all(1 <= n <= len(ids) for n in sub.documents):
             raise PlanError("a document that is not there")
-        if not _signs(sub.question) <= _signs(question) | _known(documents):
+        if not _signs(sub.question) <= given:
             raise PlanError("a sub-question with a name or figure that was not given")
         for n in dict.fromkeys(sub.documents):
             subs[SubQuestion(" ".join(sub.question.split()), (ids[n - 1],))] = None
