@@ -214,3 +214,45 @@ def test_a_stop_and_a_limit_hold_in_the_midst_of_searches(place: Place) -> None:
     slow = place.service(step_timeout_s=1e-9)
     with pytest.raises(TooLongError):
         slow.run(Question("What was moved?", place.documents, "rag"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "node"),
+    [
+        ("plan", "plan"),
+        ("gathered", "gather"),
+        ("context", "assemble"),
+        ("draft", "reason"),
+        ("round", "judge"),
+    ],
+)
+def test_a_run_broken_off_in_any_node_goes_on_there(place: Place, kind: str, node: str) -> None:
+    judged = json.dumps({"enough": False, "missing": SECOND})
+    question = f"{HOPS} ({kind})"  # so that no search is known
+    done: list[str] = []
+
+    def hear(heard: str, data: dict[str, Any]) -> None:
+        if heard == kind:
+            raise Cancelled("Here.")
+        done.append(heard)
+
+    service = place.service(max_rounds=2)
+    replies = {"draft": [DRAFT, DRAFT], "judge": [judged, judged]}
+    told = [DRAFT, judged, LAST]
+    if node == "reason":
+        told = [*replies["draft"], judged, LAST]
+    elif node == "judge":
+        told = [DRAFT, *replies["judge"], LAST]
+    place.server.replies[:] = [says_text(text) for text in told]
+    with pytest.raises(Cancelled):
+        service.run(Question(question, place.documents, "rag", 240), watch=Watch(hear))
+    run = service.log.all()[0].id
+    result = service.resume(run)
+    assert result["answer"] == LAST
+    assert place.server.replies == []
+    events = list(service.log.events(run))
+    assert [e.data["node"] for e in events if e.kind == "resumed"] == [node]
+    watched = Watched()
+    watched.take(events[:-1])
+    assert watched.answer == LAST
+    assert watched.passages == len(result["context"]["evidence"])
