@@ -16,14 +16,14 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import CachePolicy, RetryPolicy
 
-from agent import computing
+from agent import computing, planning
 from agent.absence import WITHHELD, Gate, absence_text, absent, best_score, frame
 from agent.citations import cite
 from agent.context import render
 from agent.gathering import Errand, key_of
 from agent.planning import MOST_ERRANDS
 from agent.searching import assemble, gather, judge, plan, sends
-from agent.state import Deps, State, computed_of, evidence_of, spent
+from agent.state import Deps, State, computed_of, evidence_of, plan_of, spent
 from agent.values import Citation, Verdict
 from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
 from documents.progress import check, within
@@ -87,13 +87,14 @@ def reached(
     graph: CompiledStateGraph[State, Deps, State, State], config: RunnableConfig
 ) -> tuple[str, State]:
     """Where a run that broke off goes on, by its last checkpoint, and its state there: a node, or
-    ``start`` where there is no checkpoint yet, or ``end`` where every node is finished."""
+    ``start`` where there is no checkpoint (or one of a version that made no plans), or ``end``
+    where every node is finished."""
     snapshot = graph.get_state(config)
     state = cast(State, snapshot.values)
     if snapshot.next:
         node = snapshot.next[0]
         return ("plan" if node == START else node), state
-    return ("end" if state else "start"), state
+    return ("end" if "plan" in state else "start"), state
 
 
 def reason(state: State, runtime: Runtime[Deps]) -> State:
@@ -112,7 +113,8 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         text = absence_text(missing)
         deps.emit(kind, {"text": text})
         return _unasked(deps.notes.put(text))
-    messages = answer_messages(question, render(evidence, deps.documents))
+    asked = f"{question}\n\n{planning.note(plan_of(state, deps.notes))}".strip()
+    messages = answer_messages(asked, render(evidence, deps.documents))
     gate = Gate(frame(evidence, deps.documents), question)
     reasoning: list[str] = []
     answer: list[str] = []

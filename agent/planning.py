@@ -59,6 +59,11 @@ _NUMBER = re.compile(
 )
 _TABLE = re.compile(r"\btable\b|\btabulate\b", re.IGNORECASE)
 _LIST = re.compile(r"\blists?\b|\benumerate\b|\bname (?:all|the)\b|\bwhat are the\b", re.IGNORECASE)
+_NOTES: dict[Shape, str] = {
+    "list": "The answer is a list: one line an entry, each with the number of its evidence.",
+    "table": "The answer is a table: one line an item, with its figures and their numbers.",
+    "number": "The answer is a figure: give it with its unit and the period it is for.",
+}
 _TICKER = re.compile(r"(?<![A-Za-z])[A-Z]{2,5}(?![A-Za-z0-9])")
 
 
@@ -150,6 +155,12 @@ def shape_of(question: str) -> Shape:
     if _NUMBER.search(question):
         return "number"
     return "list" if _LIST.search(question) else "prose"
+
+
+def note(plan: Plan) -> str:
+    """What the reasoner is told of the answer's shape: only by a plan that a model made, so that
+    where none did it is asked as without any plan."""
+    return _NOTES.get(plan.shape, "") if plan.by == "model" else ""
 
 
 def shown(plan: Plan) -> dict[str, Any]:

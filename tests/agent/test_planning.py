@@ -163,6 +163,8 @@ def test_a_usable_plan_of_the_model_is_followed(
         "Net sales of Halden Marine?", "Net sales of Orvik?"
     ]  # fmt: skip
     assert usage.prompt_tokens == 7
+    assert "a table" in planning.note(plan)
+    assert planning.note(by_rules("Show a table.", filings, "row")) == ""
     asked = server.asked[-1][1]["messages"][0]["content"]
     assert "2. 2023_Q3_HLDN.md; Halden Marine, Inc.; 10-Q; July 1, 2023" in asked
 

@@ -44,10 +44,8 @@ class Place:
 
     def service(self, **settings: Any) -> Service:
         reasoner = ReasonerConfig(url=self.server.url, context_tokens=8_000)
-        retrieval = {"ranking": "bm25", "chunk_tokens": 32}
-        return Service(
-            load_settings(home=self.home, reasoner=reasoner, retrieval=retrieval, **settings)
-        )
+        given = {"retrieval": {"ranking": "bm25", "chunk_tokens": 32}, **settings}
+        return Service(load_settings(home=self.home, reasoner=reasoner, **given))
 
     def run(
         self, question: str, *replies: str, service: Service | None = None, **settings: Any
