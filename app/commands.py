@@ -16,6 +16,7 @@ from app.service import Question, Service, Watch
 from app.settings import load_settings
 from app.stopping import stoppable
 from app.terminal import Bars, write, write_json
+from app.watch import SEARCHING
 from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
 
 STRATEGIES = ("cprs", "rag", "full")
@@ -186,7 +187,9 @@ class Live:
 
     def __call__(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "resumed":
-            self._late = data["node"] not in ("select", "reason")
+            self._late = data["node"] not in (*SEARCHING, "reason")
+        elif kind == "retried" and self.answered:
+            write("\n(Broken off; once more from the beginning.)")
         if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()

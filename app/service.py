@@ -12,10 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import ContextStrategy, Deps, Notes, State, build_graph, reached
+from agent import CONCURRENT, ContextStrategy, Deps, Notes, State, build_graph, reached
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
+from app import caching
 from app.present import run_json
 from app.questions import Job, Question, job_of
 from app.runs import RunLog, new_id
@@ -37,8 +38,9 @@ from retrieval import Retriever
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
+    from langgraph.cache.base import BaseCache
 
-    from agent.graph import Emit
+    from agent import Emit
 
 __all__ = ["UNWATCHED", "Question", "Service", "Watch"]
 
@@ -67,7 +69,12 @@ class Service:
         self.store = DocumentStore(settings.home)
         self.log = RunLog(settings.home / "runs.sqlite")
         self._stops: dict[str, threading.Event] = {}
-        self.store.on_delete += [self.retriever.delete, self.compressor.forget]
+        self._turn = threading.Lock()
+        self.store.on_delete += [
+            self.retriever.delete,
+            self.compressor.forget,
+            lambda _: caching.clear(settings.home),
+        ]
 
     @cached_property
     def reasoner(self) -> Reasoner:
@@ -93,6 +100,11 @@ class Service:
             "rag": Rag(self.retriever, count),
             "full": Full(count),
         }
+
+    @cached_property
+    def _found(self) -> BaseCache[Any]:
+        """What searches found before."""
+        return caching.opened(self.settings.home)
 
     def ingest(
         self,
@@ -284,6 +296,10 @@ class Service:
                 cancelled=watch.cancelled,
                 least_score=self.settings.least_score,
                 arithmetic=self.settings.arithmetic,
+                plan=self.settings.plan,
+                max_rounds=self.settings.max_rounds,
+                turn=self._turn,
+                step_s=self.settings.step_timeout_s,
             )
             state = self._graph_run(job, deps)
         except LongdocError as error:
@@ -308,12 +324,20 @@ class Service:
         path = self.settings.home / "checkpoints.sqlite"
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
         try:
-            graph = build_graph(SqliteSaver(connection), answer=job.answer)
-            config: RunnableConfig = {"configurable": {"thread_id": job.run}}
+            graph = build_graph(
+                SqliteSaver(connection),
+                answer=job.answer,
+                cache=self._found,
+                settings=caching.fingerprint(self.settings),
+            )
+            config: RunnableConfig = {
+                "configurable": {"thread_id": job.run},
+                "max_concurrency": CONCURRENT,
+            }
             node = "start"
             if job.resumed:
                 node, state = reached(graph, config)
-                at = {"node": "select" if node == "start" else node}
+                at = {"node": "plan" if node == "start" else node}
                 deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
                 if node == "end":
                     return state
