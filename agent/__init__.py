@@ -7,6 +7,7 @@ from agent.graph import (
     answer_of,
     build_graph,
     evidence_of,
+    first_of,
     reached,
     verdict_of,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "answer_of",
     "build_graph",
     "evidence_of",
+    "first_of",
     "reached",
     "verdict_of",
 ]

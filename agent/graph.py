@@ -51,7 +51,7 @@ class Notes(Protocol):
 
 
 Emit = Callable[[str, dict[str, Any]], None]
-"""``emit(kind, data)``: one event of the run. Kinds: context, reasoning, answer,
+"""``emit(kind, data)``: one event of the run. Kinds: read, context, reasoning, answer,
 computed, checked."""
 
 
@@ -74,8 +74,8 @@ class Deps:
 
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
-    rows n, document id, start, end, verified, by; question, texts and ``computed``
-    are keys of `Notes`."""
+    rows n, document id, start, end, verified, by; question, texts, ``noted``
+    (what a reader wrote down, shown over the evidence) and ``computed`` are keys of `Notes`."""
 
     question: str
     looking_for: str
@@ -87,6 +87,7 @@ class State(TypedDict, total=False):
     context_tokens: int
     source_tokens: int
     left_out: str
+    noted: str
     answer: str
     reasoning: str
     usage: tuple[int, int]
@@ -128,8 +129,13 @@ def reached(
     state = cast(State, snapshot.values)
     if snapshot.next:
         node = snapshot.next[0]
-        return ("select" if node == START else node), state
+        return (first_of(graph) if node == START else node), state
     return ("end" if state else "start"), state
+
+
+def first_of(graph: CompiledStateGraph[State, Deps, State, State]) -> str:
+    """The node that a run begins with."""
+    return next(target for source, target in graph.builder.edges if source == START)
 
 
 def select(state: State, runtime: Runtime[Deps]) -> State:
@@ -172,7 +178,8 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         text = absence_text(missing)
         deps.emit("answer", {"text": text})
         return _unasked(deps.notes.put(text))
-    messages = answer_messages(question, render(evidence, deps.documents))
+    noted = deps.notes.get(state["noted"]) if state.get("noted") else ""
+    messages = answer_messages(question, f"{noted}\n\n{render(evidence, deps.documents)}")
     gate = Gate(frame(evidence, deps.documents), question)
     reasoning: list[str] = []
     answer: list[str] = []
