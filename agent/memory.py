@@ -1,5 +1,5 @@
-"""The graph that reads everything in turns: cut → read, once a chunk → recall → reason → compute →
-verify.
+"""The graph that reads everything in turns: cut → (read → note), once a chunk → recall → reason →
+compute → verify.
 
 After QwenLong-L1.5's memory agent (arXiv 2512.12967) and MemAgent (2507.02259): chunks in order,
 a bounded memory and a plan brought up to date at each, then an answer. As there, the chunks are
@@ -8,7 +8,7 @@ is not overwritten by the model: its lines stand on spans (`agent.notebook`), so
 written from the documents' own words and its citations open on the page. What the model passes
 over and the critic holds strong is kept as well: a small model makes it no worse than that.
 
-Each chunk is a step of the graph, with a checkpoint: a run that breaks off in one goes on there.
+Each chunk is a turn of the graph, with checkpoints: a run that breaks off in one goes on there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from agent.absence import frame
 from agent.context import fill, render
 from agent.graph import Deps, Notes, State, compute, reason, verify
 from agent.notebook import Line
-from agent.reading import ask, reading_messages
+from agent.reading import ask, parsed, reading_messages
 from agent.values import Request
 from documents import Document, Evidence, IsCancelled, Progress
 from documents.errors import QuestionError
@@ -39,7 +39,8 @@ _MARK_TOKENS = 8
 
 class MemoryState(State, total=False):
     """`State` and where the reading stands. ``chunk`` is the next to be read, from 0; ``chunks``
-    is a key of `Notes` whose text lists the chunks' own keys; so are ``memory`` and ``plan``.
+    is a key of `Notes` whose text lists the chunks' own keys; ``reply`` (the last chunk's),
+    ``memory`` and ``plan`` are keys, too.
     ``best``: the critic's best score. ``evicted`` counts lines that found no room."""
 
     chunks: str
@@ -47,6 +48,7 @@ class MemoryState(State, total=False):
     chunk: int
     chunk_tokens: int
     memory_tokens: int
+    reply: str
     memory: str
     plan: str
     best: float
@@ -75,10 +77,12 @@ def build_memory_graph(
     graph = StateGraph(MemoryState, Deps)
     graph.add_node("cut", cut)
     graph.add_node("read", read)
+    graph.add_node("note", note)
     graph.add_node("recall", recall)
     graph.add_edge(START, "cut")
     graph.add_conditional_edges("cut", _next, ["read", "recall"])
-    graph.add_conditional_edges("read", _next, ["read", "recall"])
+    graph.add_edge("read", "note")
+    graph.add_conditional_edges("note", _next, ["read", "recall"])
     if answer:
         graph.add_node("reason", answered)
         graph.add_node("compute", compute)
@@ -138,24 +142,40 @@ def cut(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
 
 
 def read(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
-    """Read one chunk and bring memory and plan up to date."""
+    """Ask the reasoner to read one chunk. What comes of its reply is the next node's: a reply once
+    given is never asked for again."""
     deps = runtime.context
     check(deps.cancelled)
     started = time.monotonic()
     number, total = state["chunk"], state["chunk_count"]
     deps.progress("reading", number, total)
-    documents, reasoner = _documents(state, deps), deps.reasoner()
-    question = deps.notes.get(state["question"])
-    chunk = chunks.unpacked(deps.notes.get(json.loads(deps.notes.get(state["chunks"]))[number]))
-    before, plan = list(lines_of(state, deps.notes)), plan_of(state, deps.notes)
-    prompt = reading_messages(
-        question,
-        render(chunk.evidence, documents),
-        notebook.listed(before, documents),
-        plan,
+    documents = _documents(state, deps)
+    messages = reading_messages(
+        deps.notes.get(state["question"]),
+        render(_chunk(state, deps.notes).evidence, documents),
+        notebook.listed(lines_of(state, deps.notes), documents),
+        plan_of(state, deps.notes),
         (number + 1, total),
     )
-    reply, usage = ask(prompt, reasoner, deps.cancelled)
+    reply, usage = ask(messages, deps.reasoner(), deps.cancelled)
+    spent = state["usage"]
+    return {
+        "reply": deps.notes.put(reply),
+        "usage": (spent[0] + usage.prompt_tokens, spent[1] + usage.completion_tokens),
+        "select_s": state["select_s"] + time.monotonic() - started,
+    }
+
+
+def note(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
+    """Bring memory and plan up to date: the facts of the reply that hold in the chunk, and what
+    the critic holds strong in it."""
+    deps = runtime.context
+    check(deps.cancelled)
+    number, count = state["chunk"], deps.reasoner().count
+    documents, chunk = _documents(state, deps), _chunk(state, deps.notes)
+    question = deps.notes.get(state["question"])
+    before, plan = list(lines_of(state, deps.notes)), plan_of(state, deps.notes)
+    reply = parsed(deps.notes.get(state["reply"]))
     new: list[Line] = []
     if reply is not None:
         new = notebook.held(reply.facts, chunk, number, documents, question)
@@ -163,30 +183,26 @@ def read(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
         known = " ".join([frame(chunk.evidence, documents), plan, *(line.text for line in before)])
         plan = reply.plan if notebook.founded(reply.plan, known, question) else plan
     new += notebook.strong(chunk, number, state["best"], new, documents)
-    limit = state["memory_tokens"]
-    kept = notebook.bounded([*before, *new], documents, limit, reasoner.count)
+    kept = notebook.bounded([*before, *new], documents, state["memory_tokens"], count)
     evicted = len(before) + len(new) - len(kept)
-    deps.progress("reading", number + 1, total)
+    deps.progress("reading", number + 1, state["chunk_count"])
     deps.emit(
         "read",
         {
             "chunk": number + 1,
-            "chunks": total,
+            "chunks": state["chunk_count"],
             "usable": reply is not None,
             "added": {by: sum(line.by == by for line in new) for by in ("reasoner", "longdoc")},
             "evicted": evicted,
             "lines": len(kept),
-            "memory_tokens": reasoner.count(notebook.listed(kept, documents)),
+            "memory_tokens": count(notebook.listed(kept, documents)),
         },
     )
-    spent = state["usage"]
     return {
         "chunk": number + 1,
         "memory": deps.notes.put(notebook.packed(kept)),
         "plan": deps.notes.put(plan),
         "evicted": state["evicted"] + evicted,
-        "usage": (spent[0] + usage.prompt_tokens, spent[1] + usage.completion_tokens),
-        "select_s": state["select_s"] + time.monotonic() - started,
     }
 
 
@@ -235,6 +251,11 @@ def plan_of(state: MemoryState, notes: Notes) -> str:
 
 def _next(state: MemoryState) -> str:
     return "read" if state["chunk"] < state["chunk_count"] else "recall"
+
+
+def _chunk(state: MemoryState, notes: Notes) -> chunks.Chunk:
+    """The chunk that is read now."""
+    return chunks.unpacked(notes.get(json.loads(notes.get(state["chunks"]))[state["chunk"]]))
 
 
 def _documents(state: MemoryState, deps: Deps) -> dict[str, Document]:

@@ -73,11 +73,9 @@ def reading_messages(
     return [{"role": "user", "content": content}]
 
 
-def ask(
-    messages: list[Message], reasoner: Reasoner, cancelled: IsCancelled
-) -> tuple[Reply | None, Usage]:
-    """The reader's reply, or None where it is no such JSON. That the model cannot be reached
-    raises: the run can go on later."""
+def ask(messages: list[Message], reasoner: Reasoner, cancelled: IsCancelled) -> tuple[str, Usage]:
+    """The reader's reply, as it came. Raises `ReasonerError` where the model cannot be reached:
+    the run can go on later."""
     parts: list[str] = []
     usage = Usage()
     most = max(REPLY_TOKENS, reasoner.config.max_answer_tokens)
@@ -88,11 +86,11 @@ def ask(
             usage = piece
         elif piece.kind == "answer":
             parts.append(piece.text)
-    return parsed("".join(parts)), usage
+    return "".join(parts), usage
 
 
 def parsed(text: str) -> Reply | None:
-    """A reply's JSON; what is missing or malformed in it counts as not said."""
+    """A reply's JSON, or None where it is none; what is malformed in it counts as not said."""
     try:
         said = json.loads(text)
     except ValueError:
