@@ -271,7 +271,7 @@ def test_what_was_noted_is_answered_from_and_opens_on_its_span(report: dict[str,
     run = Run(report, Reader([*_replies(report, 120), ANSWER]))
     state = run.go(run.begin())
     (document,) = report.values()
-    quotes = [document.text[start:end] for _, _, start, end in state["evidence"]]
+    quotes = [document.text[start:end] for _, start, end, _ in state["evidence"]]
     assert quotes == [SOLD, TUGS]
     assert state["verdict"] == "answered"
     cited = [(n, document.text[a:b], ok) for n, _, a, b, ok, _ in state["citations"]]
