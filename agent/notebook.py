@@ -178,13 +178,42 @@ def unpacked(text: str) -> tuple[Line, ...]:
 def _bearing(
     text: str, n: int, evidence: Sequence[Evidence], documents: Documents
 ) -> tuple[Span, ...]:
-    """The quotes that bear out a statement, wholly; none where one of its sentences fails."""
-    citations, _ = cite(f"{text.rstrip('.')} [{n}].", evidence, documents)
+    """The quotes that bear out a statement, wholly; none where one of its sentences fails. A small
+    model often gives the right fact and the wrong number: then it is the one quote of the chunk
+    that holds it and shares most of its words, half of them at least."""
+    if spans := _cited(text, str(n), evidence, documents):
+        return spans
+    every = ", ".join(str(number) for number in range(1, len(evidence) + 1))
+    wanted = _words(text)
+
+    def shared(span: Span) -> int:
+        return len(wanted & _words(documents[span.document].slice(span)))
+
+    found = _cited(text, every, evidence, documents, any_of=True)
+    best = max(found, key=shared, default=None)
+    return (best,) if best is not None and shared(best) * 2 >= len(wanted) else ()
+
+
+def _cited(
+    text: str,
+    numbers: str,
+    evidence: Sequence[Evidence],
+    documents: Documents,
+    *,
+    any_of: bool = False,
+) -> tuple[Span, ...]:
+    """The quotes of verified citations, if every claim of the text has one; with ``any_of`` those
+    of a text that is a single claim."""
+    citations, _ = cite(f"{text.rstrip('.')} [{numbers}].", evidence, documents)
     claims = {citation.claim for citation in citations}
     good = [citation for citation in citations if citation.verified]
-    if claims != {citation.claim for citation in good}:
+    if claims != {citation.claim for citation in good} or (any_of and len(claims) > 1):
         return ()
     return tuple(dict.fromkeys(citation.span for citation in good))
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
 
 
 def _place(line: Line, documents: Documents) -> str:

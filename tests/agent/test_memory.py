@@ -171,7 +171,10 @@ def says(*facts: tuple[int, str], forget: Sequence[int] = (), plan: str = "") ->
     return json.dumps({"facts": rows, "forget": list(forget), "plan": plan})
 
 
-ANSWER = "Fjordline Ferries for 84 million pounds [1], Sable Towage for 37 million pounds [2]."
+ANSWER = (
+    "Halden sold Fjordline Ferries for 84 million pounds [1]. "
+    "It sold Sable Towage for 37 million pounds [2]."
+)
 
 
 def _turns(documents: dict[str, Document], limit: int) -> int:
@@ -304,7 +307,8 @@ def test_a_run_that_breaks_off_goes_on_in_that_chunk(
     assert len(run.reader.asked) == len(good) + 1  # the call that failed is the only one repeated
     assert run.reader.asked[at + 1] == run.reader.asked[at]
     lasting = ("evidence", "citations", "answer", "memory", "usage", "verdict")
-    assert {k: state[k] for k in lasting} == {k: expected[k] for k in lasting}  # type: ignore[literal-required]  # keys by name
+    for key in lasting:  # through JSON: a resumed state has lists for tuples
+        assert json.dumps(state[key]) == json.dumps(expected[key])  # type: ignore[literal-required]
 
 
 def test_a_reply_once_given_is_not_asked_for_again(report: dict[str, Document]) -> None:
@@ -354,7 +358,7 @@ def test_nothing_read_that_matters_is_said_to_be_not_there(report: dict[str, Doc
     ("n", "fact", "kept"),
     [
         (1, SOLD, 1),
-        (4, SOLD, 1),  # the wrong number: its figure tells where it stands
+        (4, SOLD, 1),  # the wrong number: figure, names and words tell where it stands
         (1, SOLD.replace("84", "48"), 0),
         (1, SOLD.replace("Nordvik Holding", "Vinterdal Group"), 0),
         (1, "The text does not mention for how much businesses were sold.", 0),

@@ -29,7 +29,10 @@ TUGS = "In October we sold Sable Towage to Atlantic Tugs for 37 million pounds."
 FILLER = " ".join(f"Ship number {n} was painted and put to sea again." for n in range(100, 116))
 REPORT = f"# Halden Marine plc\n\n## One\n\n{SOLD}\n\n{FILLER}\n\n## Two\n\n{TUGS}\n\n{FILLER}\n"
 QUESTION = "Which businesses were sold, and for how much?"
-ANSWER = "Fjordline Ferries for 84 million pounds [1], Sable Towage for 37 million pounds [2]."
+ANSWER = (
+    "Halden sold Fjordline Ferries for 84 million pounds [1]. "
+    "It sold Sable Towage for 37 million pounds [2]."
+)
 
 
 def _fact(text: str) -> str:
