@@ -40,8 +40,8 @@ _MARK_TOKENS = 8
 class MemoryState(State, total=False):
     """`State` and where the reading stands. ``chunk`` is the next to be read, from 0; ``chunks``
     is a key of `Notes` whose text lists the chunks' own keys; ``reply`` (the last chunk's),
-    ``memory`` and ``plan`` are keys, too.
-    ``best``: the critic's best score. ``evicted`` counts lines that found no room."""
+    ``memory`` and ``outlook`` (the reader's plan) are keys, too. ``best``: the critic's best
+    score. ``evicted`` counts lines that found no room."""
 
     chunks: str
     chunk_count: int
@@ -50,7 +50,7 @@ class MemoryState(State, total=False):
     memory_tokens: int
     reply: str
     memory: str
-    plan: str
+    outlook: str
     best: float
     evicted: int
 
@@ -132,7 +132,7 @@ def cut(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
         "chunk_count": len(keys),
         "chunk": 0,
         "memory": deps.notes.put(notebook.packed([])),
-        "plan": deps.notes.put(""),
+        "outlook": deps.notes.put(""),
         "best": float(ranked[0].score) if ranked else 0.0,
         "evicted": 0,
         "usage": (0, 0),
@@ -154,7 +154,7 @@ def read(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
         deps.notes.get(state["question"]),
         render(_chunk(state, deps.notes).evidence, documents),
         notebook.listed(lines_of(state, deps.notes), documents),
-        plan_of(state, deps.notes),
+        outlook_of(state, deps.notes),
         (number + 1, total),
     )
     reply, usage = ask(messages, deps.reasoner(), deps.cancelled)
@@ -174,7 +174,7 @@ def note(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
     number, count = state["chunk"], deps.reasoner().count
     documents, chunk = _documents(state, deps), _chunk(state, deps.notes)
     question = deps.notes.get(state["question"])
-    before, plan = list(lines_of(state, deps.notes)), plan_of(state, deps.notes)
+    before, plan = list(lines_of(state, deps.notes)), outlook_of(state, deps.notes)
     reply = parsed(deps.notes.get(state["reply"]))
     new: list[Line] = []
     if reply is not None:
@@ -201,7 +201,7 @@ def note(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
     return {
         "chunk": number + 1,
         "memory": deps.notes.put(notebook.packed(kept)),
-        "plan": deps.notes.put(plan),
+        "outlook": deps.notes.put(plan),
         "evicted": state["evicted"] + evicted,
     }
 
@@ -234,8 +234,9 @@ def recall(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
 
 def answered(state: MemoryState, runtime: Runtime[Deps]) -> State:
     """`agent.graph.reason`, which counts its own tokens, after what reading took."""
-    update, spent = reason(state, runtime), state["usage"]
-    used = update["usage"]
+    spent = state["usage"]
+    update = reason(cast(State, state | {"usage": (0, 0)}), runtime)
+    used = update.get("usage", (0, 0))
     return {**update, "usage": (spent[0] + used[0], spent[1] + used[1])}
 
 
@@ -244,9 +245,9 @@ def lines_of(state: MemoryState, notes: Notes) -> tuple[Line, ...]:
     return notebook.unpacked(notes.get(state["memory"]))
 
 
-def plan_of(state: MemoryState, notes: Notes) -> str:
-    """The plan that a state names."""
-    return notes.get(state["plan"])
+def outlook_of(state: MemoryState, notes: Notes) -> str:
+    """The reader's plan that a state names: what to look for in the chunks that follow."""
+    return notes.get(state["outlook"])
 
 
 def _next(state: MemoryState) -> str:

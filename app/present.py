@@ -8,7 +8,7 @@ from typing import Any, cast
 from agent import Answer, Notes, State, answer_of, evidence_of
 from agent.computing import shown
 from agent.context import headings, pages_from_one
-from agent.memory import MemoryState, lines_of, plan_of
+from agent.memory import MemoryState, lines_of, outlook_of
 from documents import Document, Span
 
 SCHEMA = 1
@@ -84,7 +84,7 @@ def memory_json(
         "chunk_tokens": state["chunk_tokens"],
         "memory_tokens": state["memory_tokens"],
         "evicted": state["evicted"],
-        "plan": plan_of(state, notes),
+        "plan": outlook_of(state, notes),
         "lines": [
             {
                 "text": line.text,

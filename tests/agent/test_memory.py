@@ -263,7 +263,7 @@ def test_whatever_is_said_memory_is_bounded_and_stands_on_what_was_read(
             assert "Jobs" not in line.text
             for span in line.spans:
                 assert any(p.start <= span.start and span.end <= p.end for p in read)
-        assert "Jobs" not in run.notes.get(at["plan"])
+        assert "Jobs" not in run.notes.get(at["outlook"])
     assert state["chunk"] == turns
     assert len(run.reader.asked) in (turns, turns + 1)  # an answer only where there is evidence
     spent = len(run.reader.asked)

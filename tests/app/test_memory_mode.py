@@ -15,9 +15,9 @@ import pytest
 
 from app.commands import memory_line
 from app.export import markdown
-from app.service import Question, Service
+from app.service import Question, Service, Watch
 from app.settings import load_settings
-from documents.errors import QuestionError, SettingsError
+from documents.errors import Cancelled, QuestionError, SettingsError
 from policy import ReasonerConfig
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))
@@ -134,6 +134,17 @@ def test_a_run_killed_in_a_chunk_goes_on_there(place: Place, record: dict[str, A
     assert {k: v for k, v in resumed.items() if k not in differs} == {
         k: v for k, v in record.items() if k not in differs
     }
+
+
+def test_a_stop_is_heeded_while_a_chunk_is_read(place: Place) -> None:
+    place.server.asked.clear()
+    place.server.hung_up.clear()
+    place.server.replies[:] = [is_silent()]
+    watch = Watch(cancelled=lambda: bool(place.server.asked))
+    with pytest.raises(Cancelled):
+        place.service.run(place.question, watch=watch)
+    assert place.server.hung_up.wait(5)
+    assert len(place.server.asked) == 1
 
 
 def test_what_cannot_be_read_in_turns_is_refused(place: Place) -> None:
