@@ -124,7 +124,8 @@ def cut(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
         deps.notes.get(state["looking_for"]) if state.get("looking_for") else "",
     )
     ranks = cast(Ranks, deps.strategies[state["strategy"]])
-    ranked = ranks.rank(request, tuple(documents.values()), deps.progress, deps.cancelled)
+    every = ranks.rank(request, tuple(documents.values()), deps.progress, deps.cancelled)
+    ranked = [item for item in every if not _is_heading(item, documents)]  # they stand over lines
     found = chunks.cut(documents, state["chunk_tokens"], count, deps.cancelled)
     keys = [deps.notes.put(chunks.packed(each)) for each in chunks.with_best(found, ranked)]
     return {
@@ -257,6 +258,11 @@ def _next(state: MemoryState) -> str:
 def _chunk(state: MemoryState, notes: Notes) -> chunks.Chunk:
     """The chunk that is read now."""
     return chunks.unpacked(notes.get(json.loads(notes.get(state["chunks"]))[state["chunk"]]))
+
+
+def _is_heading(item: Evidence, documents: dict[str, Document]) -> bool:
+    blocks = documents[item.span.document].blocks_in(item.span.start, item.span.end)
+    return all(block.kind == "heading" for block in blocks)
 
 
 def _documents(state: MemoryState, deps: Deps) -> dict[str, Document]:

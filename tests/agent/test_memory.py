@@ -334,7 +334,7 @@ def test_unusable_replies_leave_the_sentences_that_the_critic_holds_strong(
     report: dict[str, Document],
 ) -> None:
     turns = _turns(report, 120)
-    scores = {"Fjordline": 0.8, "Sable": 0.7, "Fuel": 0.5, "painted": 0.3}
+    scores = {"Fjordline": 0.8, "Sable": 0.7, "Fuel": 0.5, "painted": 0.3, "Halden": 0.9}
     run = Run(report, Reader([*["no JSON"] * turns, ANSWER]), scores)
     state = run.go(run.begin())
     lines = lines_of(state, run.notes)
