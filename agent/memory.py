@@ -182,7 +182,8 @@ def note(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
         new = notebook.held(reply.facts, chunk, number, documents, question)
         before = notebook.without(before, reply.forget)
         known = " ".join([frame(chunk.evidence, documents), plan, *(line.text for line in before)])
-        plan = reply.plan if notebook.founded(reply.plan, known, question) else plan
+        opened = f"in the parts that follow, {reply.plan[:1].lower()}{reply.plan[1:]}"
+        plan = reply.plan if notebook.founded(opened, known, question) else plan
     new += notebook.strong(chunk, number, state["best"], new, documents)
     kept = notebook.bounded([*before, *new], documents, state["memory_tokens"], count)
     evicted = len(before) + len(new) - len(kept)

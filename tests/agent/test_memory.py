@@ -335,7 +335,7 @@ def test_unusable_replies_leave_the_sentences_that_the_critic_holds_strong(
 ) -> None:
     turns = _turns(report, 120)
     scores = {"Fjordline": 0.8, "Sable": 0.7, "Fuel": 0.5, "painted": 0.3, "Halden": 0.9}
-    run = Run(report, Reader([*["no JSON"] * turns, ANSWER]), scores)
+    run = Run(report, Reader([*["no JSON"] * turns, ANSWER.replace("[2]", "[3]")]), scores)
     state = run.go(run.begin())
     lines = lines_of(state, run.notes)
     assert [line.text for line in lines] == [SOLD, "Item | 2023 | 2022: | Fuel | 611 | 651 |", TUGS]
