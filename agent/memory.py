@@ -180,7 +180,8 @@ def note(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
     new: list[Line] = []
     if reply is not None:
         new = notebook.held(reply.facts, chunk, number, documents, question)
-        before = notebook.without(before, reply.forget)
+        new = notebook.unsaid(new, before)
+        before = notebook.without(before, reply.forget, reply.facts)
         known = " ".join([frame(chunk.evidence, documents), plan, *(line.text for line in before)])
         opened = f"in the parts that follow, {reply.plan[:1].lower()}{reply.plan[1:]}"
         plan = reply.plan if notebook.founded(opened, known, question) else plan

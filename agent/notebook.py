@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from agent.absence import Gate, frame
 from agent.chunks import Chunk
-from agent.citations import cite
+from agent.citations import cite, figures
 from agent.context import column_heads, pages_from_one
 from agent.values import CitedBy, Count
 from compressor.sentences import sentences
@@ -26,6 +26,7 @@ LINE_CHARS = 300
 STRONG = 0.5
 MOST_STRONG = 3
 
+_YEAR = re.compile(r"(?:19|20)\d\d")
 _MARKS = re.compile(r"\s*[\[【][\d\s,;–-]+[\]】]")
 Documents = Mapping[str, Document]
 
@@ -103,11 +104,21 @@ def bounded(
     return tuple(kept)
 
 
-def without(lines: Sequence[Line], numbers: Sequence[int]) -> list[Line]:
+def without(
+    lines: Sequence[Line], numbers: Sequence[int], facts: Sequence[tuple[int, str]]
+) -> list[Line]:
     """The lines, those with the numbers (from 1, as listed) no longer needed: they go first once
-    there is no room. Nothing is lost on a small model's word while there is."""
-    out = set(numbers)
+    there is no room. Nothing is lost on a small model's word while there is, nor what it repeats
+    as a fact of this very chunk."""
+    said = {_plain(fact) for _, fact in facts}
+    out = {n for n in numbers if 1 <= n <= len(lines) and _plain(lines[n - 1].text) not in said}
     return [replace(line, needed=line.needed and n not in out) for n, line in enumerate(lines, 1)]
+
+
+def unsaid(new: Sequence[Line], lines: Sequence[Line]) -> list[Line]:
+    """The new lines whose statement memory does not hold yet."""
+    said = {_plain(line.text) for line in lines}
+    return [line for line in new if _plain(line.text) not in said]
 
 
 def listed(lines: Sequence[Line], documents: Documents) -> str:
@@ -178,20 +189,27 @@ def unpacked(text: str) -> tuple[Line, ...]:
 def _bearing(
     text: str, n: int, evidence: Sequence[Evidence], documents: Documents
 ) -> tuple[Span, ...]:
-    """The quotes that bear out a statement, wholly; none where one of its sentences fails. A small
-    model often gives the right fact and the wrong number: then it is the one quote of the chunk
-    that holds it and shares most of its words, half of them at least."""
-    if spans := _cited(text, str(n), evidence, documents):
-        return spans
-    every = ", ".join(str(number) for number in range(1, len(evidence) + 1))
+    """The quotes that bear out a statement, wholly; none where one of its sentences fails. Names
+    and dates may stand over a quote, on the title page even, so a quote itself must share a figure
+    or half of the words. A small model often gives the right fact and the wrong number: then it is
+    the quote of the chunk that bears it out and shares half of its words, and most of all."""
     wanted = _words(text)
+    telling = {figure for figure in figures(text) if not _YEAR.fullmatch(figure)}
 
     def shared(span: Span) -> int:
         return len(wanted & _words(documents[span.document].slice(span)))
 
+    def near(span: Span) -> bool:
+        quote = documents[span.document].slice(span)
+        return bool(telling & figures(quote)) or 2 * shared(span) >= len(wanted)
+
+    spans = _cited(text, str(n), evidence, documents)
+    if spans and all(near(span) for span in spans):
+        return spans
+    every = ", ".join(str(number) for number in range(1, len(evidence) + 1))
     found = _cited(text, every, evidence, documents, any_of=True)
     best = max(found, key=shared, default=None)
-    return (best,) if best is not None and shared(best) * 2 >= len(wanted) else ()
+    return (best,) if best is not None and 2 * shared(best) >= len(wanted) else ()
 
 
 def _cited(
@@ -210,6 +228,10 @@ def _cited(
     if claims != {citation.claim for citation in good} or (any_of and len(claims) > 1):
         return ()
     return tuple(dict.fromkeys(citation.span for citation in good))
+
+
+def _plain(text: str) -> str:
+    return " ".join(_MARKS.sub("", text).casefold().split())
 
 
 def _words(text: str) -> set[str]:

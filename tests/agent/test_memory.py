@@ -363,6 +363,7 @@ def test_nothing_read_that_matters_is_said_to_be_not_there(report: dict[str, Doc
         (1, SOLD.replace("Nordvik Holding", "Vinterdal Group"), 0),
         (1, "The text does not mention for how much businesses were sold.", 0),
         (1, f"{SOLD} The price was 99 million pounds.", 1),  # only the sentence that holds
+        (1, "The crew was given a medal in the annual report 2023.", 0),  # the title has the year
         (0, "", 0),
     ],
 )
@@ -374,6 +375,14 @@ def test_a_fact_is_kept_where_it_stands_in_the_chunk(
     assert [line.text for line in lines] == [SOLD] * kept
     (document,) = report.values()
     assert all(document.slice(span) == SOLD for line in lines for span in line.spans)
+
+
+def test_what_memory_holds_is_not_noted_twice(report: dict[str, Document]) -> None:
+    good = _replies(report, 120)
+    turns = [says((1, SOLD), forget=[1]) for _ in good]  # a small model repeats its memory
+    run = Run(report, Reader([*turns, ANSWER]))
+    (line,) = lines_of(run.go(run.begin()), run.notes)
+    assert (line.text, line.chunk, line.needed) == (SOLD, 0, True)
 
 
 def test_what_goes_first_when_there_is_no_room(report: dict[str, Document]) -> None:
@@ -401,7 +410,8 @@ def test_what_goes_first_when_there_is_no_room(report: dict[str, Document]) -> N
         "d",
         "",
     ]
-    assert [k.needed for k in notebook.without(lines, [1, 9, -1])] == [
+    repeated = [(1, "B one  Two [3]")]
+    assert [k.needed for k in notebook.without(lines, [1, 2, 9, 0, -1], repeated)] == [
         False,
         True,
         True,
