@@ -93,8 +93,13 @@ def reached(
     state = cast(State, snapshot.values)
     if snapshot.next:
         node = snapshot.next[0]
-        return ("plan" if node == START else node), state
-    return ("end" if "plan" in state else "start"), state
+        return (first_of(graph) if node == START else node), state
+    return ("end" if {"plan", "chunks"} & set(state) else "start"), state
+
+
+def first_of(graph: CompiledStateGraph[State, Deps, State, State]) -> str:
+    """The node that a run begins with."""
+    return next(target for source, target in graph.builder.edges if source == START)
 
 
 def reason(state: State, runtime: Runtime[Deps]) -> State:
@@ -102,7 +107,7 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     founded. It is not asked where the documents do not hold what the question names. Before the
     last round what it says is a draft."""
     deps = runtime.context
-    kind = "answer" if state["round"] >= deps.max_rounds else "draft"
+    kind = "answer" if state.get("round", deps.max_rounds) >= deps.max_rounds else "draft"
     if (info := runtime.execution_info) is not None and info.node_attempt > 1:
         deps.emit("retried", {"node": "reason", "attempt": info.node_attempt})
     evidence = evidence_of(state)
@@ -113,8 +118,10 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         text = absence_text(missing)
         deps.emit(kind, {"text": text})
         return _unasked(deps.notes.put(text))
-    asked = f"{question}\n\n{planning.note(plan_of(state, deps.notes))}".strip()
-    messages = answer_messages(asked, render(evidence, deps.documents))
+    planned = planning.note(plan_of(state, deps.notes)) if state.get("plan") else ""
+    noted = deps.notes.get(state["noted"]) if state.get("noted") else ""
+    context = f"{noted}\n\n{render(evidence, deps.documents)}".strip()
+    messages = answer_messages(f"{question}\n\n{planned}".strip(), context)
     gate = Gate(frame(evidence, deps.documents), question)
     reasoning: list[str] = []
     answer: list[str] = []

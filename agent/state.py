@@ -42,8 +42,8 @@ class Notes(Protocol):
 
 
 Emit = Callable[[str, dict[str, Any]], None]
-"""``emit(kind, data)``: one event of the run. Kinds: plan, gathered, context, reasoning, draft
-(an answer that may not be the last), round, answer, computed, checked, retried."""
+"""``emit(kind, data)``: one event of the run. Kinds: plan, gathered, read, context, reasoning,
+draft (an answer that may not be the last), round, answer, computed, checked, retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,9 @@ class Deps:
 
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
-    rows n, document id, start, end, verified, by; question, texts, ``plan``, ``follow_ups`` and
-    ``computed`` are keys of `Notes`. ``errands`` rows are what is still to be searched: a
+    rows n, document id, start, end, verified, by; question, texts, ``plan``, ``follow_ups``,
+    ``noted`` (what a reader wrote down, shown over the evidence) and ``computed`` are keys of
+    `Notes`. ``errands`` rows are what is still to be searched: a
     question's key and places in ``documents``; ``found`` is their outcome until it is assembled.
     ``coverage`` has a row a document: pieces found, pieces kept, tokens kept."""
 
@@ -92,6 +93,7 @@ class State(TypedDict, total=False):
     context_tokens: int
     source_tokens: int
     left_out: str
+    noted: str
     answer: str
     reasoning: str
     usage: tuple[int, int]

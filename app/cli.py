@@ -39,6 +39,9 @@ Inputs = Annotated[
     typer.Argument(metavar="PATH... QUESTION", help="files, then the question", show_default=False),
 ]
 Strategy = Annotated[str, typer.Option(help="cprs, rag or full (default: the setting)")]
+Mode = Annotated[
+    str, typer.Option(help="select evidence, or memory: read everything in turns (slow)")
+]
 Budget = Annotated[int, typer.Option(help="tokens of context (default: the setting)")]
 Profile = Annotated[str, typer.Option(help="default, fast or thorough")]
 Password = Annotated[str, typer.Option(help="opens encrypted files")]
@@ -59,6 +62,7 @@ def ask(
     inputs: Inputs = None,
     *,
     strategy: Strategy = "",
+    mode: Mode = "select",
     budget: Budget = 0,
     profile: Profile = "default",
     password: Password = "",
@@ -68,7 +72,7 @@ def ask(
     """Answer a question over the files, with citations."""
     from app import commands
 
-    options = commands.Options(strategy, budget, profile, password, as_json, questions)
+    options = commands.Options(strategy, budget, profile, password, as_json, questions, mode)
     commands.ask(inputs or [], options)
 
 

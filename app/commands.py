@@ -20,6 +20,7 @@ from app.watch import SEARCHING
 from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
 
 STRATEGIES = ("cprs", "rag", "full")
+MODES = ("select", "memory")
 Show = Callable[[dict[str, Any]], None]
 
 
@@ -33,6 +34,7 @@ class Options:
     password: str
     as_json: bool
     questions: Path | None
+    mode: str = "select"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +161,23 @@ def _prepare(
         ids += service.store.collection(row.collection)
     if not ids:
         raise QuestionError("The row names no document.", "Add a path, document or collection.")
-    question = Question(row.question, tuple(dict.fromkeys(ids)), strategy, options.budget or None)
+    question = Question(
+        row.question,
+        tuple(dict.fromkeys(ids)),
+        strategy,
+        options.budget or None,
+        mode=options.mode,
+    )
     return question, time.monotonic() - started
 
 
 def _strategy(options: Options) -> str:
+    if options.mode not in MODES:
+        raise SettingsError(
+            f"There is no mode {options.mode!r}.", f"Choose one of: {', '.join(MODES)}."
+        )
+    if options.mode == "memory" and not options.strategy:
+        return "cprs"
     return known(options.strategy or load_settings(options.profile).strategy)
 
 
@@ -206,6 +220,8 @@ def print_answer(result: dict[str, Any]) -> None:
         write(f"Verdict: {result['verdict'].replace('_', ' ')}")
     for citation in result["citations"]:
         write(citation_line(citation))
+    if "memory" in result:
+        write(memory_line(result["memory"]))
     write(summary_line(result))
 
 
@@ -238,6 +254,14 @@ def citation_line(citation: dict[str, Any]) -> str:
         where += f", page {', '.join(str(p) for p in citation['pages'])}"
     quote = " ".join(citation["quote"].split())
     return f"[{citation['n']}] {mark} {where}: “{quote[:200]}{'…' if len(quote) > 200 else ''}”"
+
+
+def memory_line(memory: dict[str, Any]) -> str:
+    """How much was read in turns, and what is left of it."""
+    kept = len(memory["lines"])
+    chunks, evicted = memory["chunks"], memory["evicted"]
+    found = f"read in {chunks} part{'s' if chunks != 1 else ''}: {kept} lines remembered"
+    return f"{found}, {evicted} let go" if evicted else found
 
 
 def summary_line(result: dict[str, Any]) -> str:

@@ -22,6 +22,8 @@ def markdown(record: dict[str, Any]) -> str:
         parts += ["## Answer", _lines(record["answer"]), f"Verdict: {_VERDICTS[record['verdict']]}"]
         if record["citations"]:
             parts += ["## Quotes", *(_quote(citation) for citation in record["citations"])]
+    if "memory" in record:
+        parts += ["## Memory", *(_remembered(line) for line in record["memory"]["lines"])]
     parts.append("## Evidence")
     parts += [_evidence(e) for e in record["context"]["evidence"]] or ["None."]
     return "\n\n".join([*parts, "## Record", _table(record)]) + "\n"
@@ -29,7 +31,8 @@ def markdown(record: dict[str, Any]) -> str:
 
 def _head(record: dict[str, Any]) -> str:
     names = ", ".join(_plain(document["name"]) for document in record["documents"])
-    return f"Asked of {names} by {record['strategy']}."
+    turns = ", read in turns" if record.get("mode") == "memory" else ""
+    return f"Asked of {names} by {record['strategy']}{turns}."
 
 
 def _quote(citation: dict[str, Any]) -> str:
@@ -37,6 +40,11 @@ def _quote(citation: dict[str, Any]) -> str:
     if citation["by"] == "longdoc":
         mark += ", found by longdoc"
     return f"\\[{citation['n']}\\] {_where(citation)} ({mark})\n\n> {_plain(citation['quote'])}"
+
+
+def _remembered(line: dict[str, Any]) -> str:
+    where = "; ".join(_where(source) for source in line["sources"])
+    return f"- {_plain(line['text'])} ({where})"
 
 
 def _evidence(evidence: dict[str, Any]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from agent import Answer, Notes, State, answer_of, evidence_of, plan_of, planning
 from agent.computing import shown
 from agent.context import headings, pages_from_one
+from agent.memory import MemoryState, lines_of, outlook_of
 from documents import Document, Span
 
 SCHEMA = 1
@@ -78,17 +79,40 @@ def answer_json(answer: Answer, documents: Mapping[str, Document]) -> dict[str, 
     }
 
 
+def memory_json(
+    state: MemoryState, documents: Mapping[str, Document], notes: Notes
+) -> dict[str, Any]:
+    """What was remembered of all that was read, and where it stands."""
+    return {
+        "chunks": state["chunk_count"],
+        "chunk_tokens": state["chunk_tokens"],
+        "memory_tokens": state["memory_tokens"],
+        "evicted": state["evicted"],
+        "plan": outlook_of(state, notes),
+        "lines": [
+            {
+                "text": line.text,
+                "by": line.by,
+                "chunk": line.chunk + 1,
+                "score": line.score,
+                "sources": [place(documents[span.document], span) for span in line.spans],
+            }
+            for line in lines_of(state, notes)
+        ],
+    }
+
+
 def run_json(
     head: dict[str, Any], state: State, documents: Mapping[str, Document], notes: Notes
 ) -> dict[str, Any]:
     """The whole record of a finished run; of a selection where there is no verdict."""
-    record = {
-        "schema": SCHEMA,
-        **head,
-        "plan": planning.shown(plan_of(state, notes)),
-        "rounds": state["round"],
-        "follow_ups": [notes.get(key) for key in state["follow_ups"]],
-    }
+    record: dict[str, Any] = {"schema": SCHEMA, **head}
+    if "plan" in state:
+        record["plan"] = planning.shown(plan_of(state, notes))
+        record["rounds"] = state["round"]
+        record["follow_ups"] = [notes.get(key) for key in state["follow_ups"]]
     if "verdict" in state:
         record |= answer_json(answer_of(state, notes), documents)
+    if "memory" in state:
+        record["memory"] = memory_json(cast(MemoryState, state), documents, notes)
     return record | {"context": context_json(state, documents)}

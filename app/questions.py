@@ -11,7 +11,8 @@ from app.runs import Run
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question over documents, and how to look for its answer. ``budget`` None: the setting's
-    (for ``full``: what the reasoner's context holds)."""
+    (for ``full``: what the reasoner's context holds). ``mode``: "select", evidence by the strategy,
+    or "memory", everything read in turns by the reasoner while the strategy, cprs, ranks."""
 
     text: str
     documents: tuple[str, ...]
@@ -19,6 +20,7 @@ class Question:
     budget: int | None = None
     looking_for: str = ""
     granularity: str = "sentence"
+    mode: str = "select"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Job:
             "budget": self.question.budget,
             "looking_for": self.question.looking_for,
             "granularity": self.question.granularity,
+            "mode": self.question.mode,
             "answer": self.answer,
             "read_s": self.read_s,
         }

@@ -12,7 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import CONCURRENT, ContextStrategy, Deps, Notes, State, build_graph, reached
+from agent import CONCURRENT, ContextStrategy, Deps, Notes, State, build_graph, first_of, reached
+from agent.memory import MemoryState, build_memory_graph, sizes
+from agent.reading import REPLY_TOKENS
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
@@ -221,6 +223,11 @@ class Service:
     def _check(self, question: Question) -> None:
         if not question.text.strip():
             raise QuestionError("The question is empty.", "Ask something about the documents.")
+        if question.mode == "memory" and question.strategy != "cprs":
+            raise QuestionError(
+                f"In memory mode {question.strategy!r} has nothing to choose.",
+                "Leave the strategy out, or name cprs: it ranks what is read.",
+            )
         limit = self.reasoner.context_tokens // 2
         if len(question.text) > limit and self.reasoner.count(question.text) > limit:
             raise QuestionError(
@@ -324,11 +331,16 @@ class Service:
         path = self.settings.home / "checkpoints.sqlite"
         connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
         try:
-            graph = build_graph(
-                SqliteSaver(connection),
-                answer=job.answer,
-                cache=self._found,
-                settings=caching.fingerprint(self.settings),
+            saver = SqliteSaver(connection)
+            graph = (
+                build_memory_graph(saver, answer=job.answer)
+                if job.question.mode == "memory"
+                else build_graph(
+                    saver,
+                    answer=job.answer,
+                    cache=self._found,
+                    settings=caching.fingerprint(self.settings),
+                )
             )
             config: RunnableConfig = {
                 "configurable": {"thread_id": job.run},
@@ -337,7 +349,7 @@ class Service:
             node = "start"
             if job.resumed:
                 node, state = reached(graph, config)
-                at = {"node": "plan" if node == "start" else node}
+                at = {"node": first_of(graph) if node == "start" else node}
                 deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
                 if node == "end":
                     return state
@@ -353,7 +365,7 @@ class Service:
         return result  # type: ignore[return-value]  # invoke is typed as a plain dict
 
     def _state(self, question: Question, notes: Notes) -> State:
-        return {
+        begin: State = {
             "question": notes.put(question.text),
             "looking_for": notes.put(question.looking_for) if question.looking_for else "",
             "granularity": question.granularity,
@@ -361,6 +373,18 @@ class Service:
             "budget": self._budget(question),
             "documents": list(question.documents),
         }
+        return begin | self._sizes(question, begin["budget"])
+
+    def _sizes(self, question: Question, budget: int) -> State:
+        """In memory mode: how much is read at once, and remembered."""
+        if question.mode != "memory":
+            return {}
+        settings = self.settings
+        reply = max(REPLY_TOKENS, settings.reasoner.max_answer_tokens)
+        asked = self.reasoner.count(question.text)
+        room = self.reasoner.context_tokens - PROMPT_TOKENS - reply - asked
+        chunk, memory = sizes(room, budget, settings.chunk_tokens, settings.memory_tokens)
+        return MemoryState(chunk_tokens=chunk, memory_tokens=memory)
 
     def _budget(self, question: Question) -> int:
         """Never more than the reasoner can take beside prompt, question and answer."""
@@ -387,6 +411,7 @@ def _head(job: Job, state: State, documents: dict[str, Document]) -> dict[str, A
         "run": job.run,
         "question": job.question.text,
         "strategy": job.question.strategy,
+        "mode": job.question.mode,
         "budget": state["budget"],
         "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
     }

@@ -39,6 +39,12 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="the data folder")
     strategy: str = Field("cprs", pattern="^(cprs|rag|full)$", description="how to find context")
     budget: int = Field(2_000, ge=50, description="tokens of context for cprs and rag")
+    chunk_tokens: int = Field(
+        4_000, ge=200, description="tokens read at once in memory mode, at most"
+    )
+    memory_tokens: int = Field(
+        1_024, ge=50, description="tokens of what memory mode remembers, at most"
+    )
     least_score: float = Field(
         0.0, ge=0, description="evidence whose best score is lower is taken as no evidence"
     )

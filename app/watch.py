@@ -8,7 +8,7 @@ from typing import Any
 
 from app.runs import ENDS, Event
 
-SEARCHING = ("plan", "gather", "assemble")
+SEARCHING = ("plan", "gather", "assemble", "cut", "read", "note", "recall")
 """The nodes before a context is there."""
 
 
