@@ -122,13 +122,23 @@ def coverage(
     documents: Mapping[str, Document],
     count: Count,
 ) -> list[tuple[int, int, int]]:
-    """For each of the run's documents how many pieces were found, how many were kept, and the
-    tokens of those."""
+    """`covered` after the searches of ``errands``."""
     pieces = dict.fromkeys(documents, 0)
     for errand in errands:
         totals = found[key_of(errand)]["totals"]
         for key, total in zip(errand["documents"], totals, strict=True):
             pieces[key] += total
+    return covered(pieces, chosen, documents, count)
+
+
+def covered(
+    pieces: Mapping[str, int],
+    chosen: Sequence[Evidence],
+    documents: Mapping[str, Document],
+    count: Count,
+) -> list[tuple[int, int, int]]:
+    """For each of the run's documents how many ``pieces`` were found, how many were kept, and the
+    tokens of those."""
     kept: dict[str, list[int]] = {key: [] for key in documents}
     for item in chosen:
         kept[item.span.document].append(count(documents[item.span.document].slice(item.span)))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from typing import Any, Protocol, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -25,6 +26,7 @@ from langgraph.runtime import Runtime
 from agent import chunks, notebook
 from agent.absence import frame
 from agent.context import fill, render
+from agent.gathering import covered
 from agent.graph import compute, reason, verify
 from agent.notebook import Line
 from agent.reading import ask, parsed, reading_messages
@@ -220,12 +222,15 @@ def recall(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
     written = [line for line in lines if line.by == "reasoner"]
     taken = count(_noted([(line, []) for line in written])) + _MARK_TOKENS * len(written)
     budget = max(1, state["budget"] - taken)
-    evidence, text = fill(notebook.ranked(lines), documents, budget, count, cut_last=False)
+    ranked = notebook.ranked(lines)
+    evidence, text = fill(ranked, documents, budget, count, cut_last=False)
+    pieces = Counter(each.span.document for each in ranked)
     shown = notebook.numbered(lines, evidence)
     noted = _noted([(line, numbers) for line, numbers in shown if line.by == "reasoner"])
     lost = len(lines) - len(shown)
     update: MemoryState = {
         "evidence": [(e.span.document, e.span.start, e.span.end, float(e.score)) for e in evidence],
+        "coverage": covered({key: pieces[key] for key in documents}, evidence, documents, count),
         "noted": deps.notes.put(noted) if noted else "",
         "context_tokens": count(f"{noted}\n\n{text}".strip()),
         "left_out": f"{lost} of {len(lines)} memory lines" if lost else "",
