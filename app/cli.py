@@ -64,11 +64,19 @@ def ask(
     password: Password = "",
     as_json: AsJson = False,
     questions: Questions = None,
+    thread: Annotated[
+        str,
+        typer.Option(metavar="RUN|last", help="a follow-up to this run; no PATH: the same files"),
+    ] = "",
+    as_is: Annotated[bool, typer.Option("--as-is", help="do not rewrite a follow-up")] = False,
 ) -> None:
-    """Answer a question over the files, with citations."""
+    """Answer a question over the files, with citations. A follow-up in a thread ("and the year
+    before?") is rewritten to stand alone, and shown as it is put."""
     from app import commands
 
-    options = commands.Options(strategy, budget, profile, password, as_json, questions)
+    options = commands.Options(
+        strategy, budget, profile, password, as_json, questions, thread, as_is
+    )
     commands.ask(inputs or [], options)
 
 
@@ -116,11 +124,22 @@ class Form(StrEnum):
 
 
 @app.command()
-def runs(as_json: AsJson = False) -> None:
+def runs(
+    as_json: AsJson = False,
+    thread: Annotated[str, typer.Option(metavar="RUN|last", help="only this run's thread")] = "",
+) -> None:
     """The questions asked so far: id, when, status, strategy, question; the newest first."""
     from app import history
 
-    history.show(as_json)
+    history.show(as_json, thread)
+
+
+@app.command(epilog=EXIT_CODES)
+def stop(run: RunId) -> None:
+    """Stop a run that another process works on; `resume` goes on with it."""
+    from app import history
+
+    history.stop(run)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -11,7 +11,8 @@ from app.runs import Run
 @dataclass(frozen=True, slots=True)
 class Question:
     """A question over documents, and how to look for its answer. ``budget`` None: the setting's
-    (for ``full``: what the reasoner's context holds)."""
+    (for ``full``: what the reasoner's context holds). ``thread``, ``turn`` and ``follow_up`` are
+    those of `Run`: without a thread it opens one, without a turn it is the thread's next."""
 
     text: str
     documents: tuple[str, ...]
@@ -19,6 +20,9 @@ class Question:
     budget: int | None = None
     looking_for: str = ""
     granularity: str = "sentence"
+    thread: str = ""
+    turn: int = 0
+    follow_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +52,13 @@ def job_of(run: Run) -> Job:
     """The job that a run was created for."""
     rest = dict(run.asked)
     answer, read_s = rest.pop("answer", True), rest.pop("read_s", 0.0)
-    question = Question(run.question, run.documents, run.strategy, **rest)
+    question = Question(
+        run.question,
+        run.documents,
+        run.strategy,
+        thread=run.thread,
+        turn=run.turn,
+        follow_up=run.follow_up,
+        **rest,
+    )
     return Job(run.id, question, answer, read_s)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -16,10 +15,12 @@ from agent import ContextStrategy, Deps, Notes, State, build_graph, reached
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
+from app.checkpoints import checkpoints, prune
 from app.present import run_json
 from app.questions import Job, Question, job_of
-from app.runs import RunLog, new_id
+from app.runs import Run, RunLog, new_id
 from app.settings import Settings
+from app.stopping import Polled
 from compressor import Compressor
 from documents import Document, DocumentStore, IsCancelled, Progress
 from documents.errors import (
@@ -109,6 +110,7 @@ class Service:
         it, whose answers quote it."""
         document = self.store.info(identity).id
         self.log.forget(document)
+        prune(self.settings.home, self.log)
         self.store.delete(document)
 
     def run(
@@ -131,9 +133,7 @@ class Service:
         not those it was started with, unless forced."""
         self.log.named(run)
         if not self.log.claims.take(run):
-            raise RunError(
-                f"Run {run} is being worked on.", "Wait for it, or stop it where it was started."
-            )
+            raise RunError(f"Run {run} is being worked on.", f"Wait for it, or: longdoc stop {run}")
         try:
             return self._execute(self._broken_off(run, force), watch)
         finally:
@@ -183,9 +183,11 @@ class Service:
         return run in self._stops or self.log.status(run) == "running"
 
     def stop(self, run: str) -> None:
-        """Ask a run started here to stop."""
+        """Ask a run to stop, wherever it is worked on."""
         if (stop := self._stops.get(run)) is not None:
             stop.set()
+        else:
+            self.log.ask_stop(run)
 
     def compare(
         self, question: Question, strategies: Sequence[str], **options: Any
@@ -229,6 +231,9 @@ class Service:
                 run=job.run,
                 asked=job.asked(),
                 rerun_of=rerun_of,
+                thread=question.thread,
+                turn=question.turn,
+                follow_up=question.follow_up,
             )
         except StorageError:
             self.log.claims.drop(job.run)
@@ -276,7 +281,7 @@ class Service:
                 notes=self.log.notes(run),
                 emit=record,
                 progress=watch.progress,
-                cancelled=watch.cancelled,
+                cancelled=Polled(watch.cancelled, lambda: self.log.stop_asked(run)),
                 least_score=self.settings.least_score,
                 arithmetic=self.settings.arithmetic,
             )
@@ -289,21 +294,19 @@ class Service:
         if job.answer:
             timings["first_token_s"] = state["first_token_s"]
         timings["total_s"] = time.monotonic() - started
-        result = run_json(_head(job, state, documents), state, documents, self.log.notes(run))
+        head = _head(self.log.named(run), state, documents)
+        result = run_json(head, state, documents, self.log.notes(run))
         result["timings"] = {key: round(value, 3) for key, value in timings.items()}
         if job.answer:
             result["model"] = self.reasoner.model
         result["settings_hash"] = self.settings.hash
         record("done", result)
+        prune(self.settings.home, self.log)
         return result
 
     def _graph_run(self, job: Job, deps: Deps) -> State:
-        from langgraph.checkpoint.sqlite import SqliteSaver
-
-        path = self.settings.home / "checkpoints.sqlite"
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        try:
-            graph = build_graph(SqliteSaver(connection), answer=job.answer)
+        with checkpoints(self.settings.home) as saver:
+            graph = build_graph(saver, answer=job.answer)
             config: RunnableConfig = {"configurable": {"thread_id": job.run}}
             node = "start"
             if job.resumed:
@@ -314,14 +317,9 @@ class Service:
                     return state
             begin = self._state(job.question, deps.notes) if node == "start" else None
             # sync: a node's outcome is on the disk before the next one starts
-            result = graph.invoke(begin, config, context=deps, durability="sync")
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"{path} cannot be written: {error}.", "Free some space on that disk."
-            ) from error
-        finally:
-            connection.close()
-        return result  # type: ignore[return-value]  # invoke is typed as a plain dict
+            return graph.invoke(  # type: ignore[return-value]  # typed as a plain dict
+                begin, config, context=deps, durability="sync"
+            )
 
     def _state(self, question: Question, notes: Notes) -> State:
         return {
@@ -353,11 +351,14 @@ class Service:
         return note
 
 
-def _head(job: Job, state: State, documents: dict[str, Document]) -> dict[str, Any]:
+def _head(run: Run, state: State, documents: dict[str, Document]) -> dict[str, Any]:
     return {
-        "run": job.run,
-        "question": job.question.text,
-        "strategy": job.question.strategy,
+        "run": run.id,
+        "thread": run.thread,
+        "turn": run.turn,
+        "question": run.question,
+        "follow_up": run.follow_up,
+        "strategy": run.strategy,
         "budget": state["budget"],
         "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
     }
