@@ -246,6 +246,15 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(room.main(as_json))
 
 
+@app.command()
+def graph() -> None:
+    """Print the graph that answers a question, as a Mermaid picture."""
+    from agent import build_graph
+    from app.terminal import write
+
+    write(build_graph().get_graph().draw_mermaid(with_styles=False).strip())
+
+
 @app.command(epilog=EXIT_CODES)
 def ui(
     port: Annotated[int, typer.Option(help="the port to listen on")] = 8501,

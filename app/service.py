@@ -124,7 +124,7 @@ class Service:
     ) -> dict[str, Any]:
         """Answer a question (or only select its context) and return the record of `run_json`.
         Every event is in the run log before anybody hears it. Raises `LongdocError`s."""
-        self._check(question)
+        self.check(question)
         return self._execute(self._create(question, answer, read_s, rerun_of), watch)
 
     def resume(self, run: str, *, force: bool = False, watch: Watch = UNWATCHED) -> dict[str, Any]:
@@ -155,7 +155,7 @@ class Service:
         """Answer in the background, one after the other, so that none slows another down; watch
         `log.events` by the ids returned. Raises `QuestionError` before anything starts."""
         for question in questions:
-            self._check(question)
+            self.check(question)
         jobs = [self._create(question) for question in questions]
         runs = [job.run for job in jobs]
         for run in runs:
@@ -203,7 +203,8 @@ class Service:
                 results[name] = {"error": error.message, "hint": error.hint}
         return {"schema": 1, "question": question.text, "strategies": results}
 
-    def _check(self, question: Question) -> None:
+    def check(self, question: Question) -> None:
+        """Raise `QuestionError` where a question is empty or too long."""
         if not question.text.strip():
             raise QuestionError("The question is empty.", "Ask something about the documents.")
         limit = self.reasoner.context_tokens // 2
@@ -274,17 +275,8 @@ class Service:
 
         try:
             documents = {key: self.store.get(key) for key in question.documents}
-            deps = Deps(
-                documents=documents,
-                strategies=self.strategies,
-                reasoner=lambda: self.reasoner,
-                notes=self.log.notes(run),
-                emit=record,
-                progress=watch.progress,
-                cancelled=Polled(watch.cancelled, lambda: self.log.stop_asked(run)),
-                least_score=self.settings.least_score,
-                arithmetic=self.settings.arithmetic,
-            )
+            cancelled = Polled(watch.cancelled, lambda: self.log.stop_asked(run))
+            deps = self.deps(documents, self.log.notes(run), record, watch.progress, cancelled)
             state = self._graph_run(job, deps)
         except LongdocError as error:
             kind = "stopped" if isinstance(error, Cancelled) else "failed"
@@ -315,13 +307,35 @@ class Service:
                 deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
                 if node == "end":
                     return state
-            begin = self._state(job.question, deps.notes) if node == "start" else None
+            begin = self.begin(job.question, deps.notes) if node == "start" else None
             # sync: a node's outcome is on the disk before the next one starts
             return graph.invoke(  # type: ignore[return-value]  # typed as a plain dict
                 begin, config, context=deps, durability="sync"
             )
 
-    def _state(self, question: Question, notes: Notes) -> State:
+    def deps(
+        self,
+        documents: dict[str, Document],
+        notes: Notes,
+        emit: Emit,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+    ) -> Deps:
+        """What the graph works with."""
+        return Deps(
+            documents=documents,
+            strategies=self.strategies,
+            reasoner=lambda: self.reasoner,
+            notes=notes,
+            emit=emit,
+            progress=progress,
+            cancelled=cancelled,
+            least_score=self.settings.least_score,
+            arithmetic=self.settings.arithmetic,
+        )
+
+    def begin(self, question: Question, notes: Notes) -> State:
+        """The state that the graph starts with."""
         return {
             "question": notes.put(question.text),
             "looking_for": notes.put(question.looking_for) if question.looking_for else "",
