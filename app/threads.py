@@ -33,9 +33,11 @@ def thread_named(log: RunLog, name: str) -> str:
     return runs[0].thread
 
 
-def memory(log: RunLog, thread: str) -> list[Turn]:
-    """The thread's questions, as they were last put, with the answers whose citations hold."""
-    return [_turn(log, list(runs)) for _, runs in groupby(log.thread(thread), lambda run: run.turn)]
+def memory(log: RunLog, thread: str, until: int = 0) -> list[Turn]:
+    """The thread's questions, as they were last put, with the answers whose citations hold; those
+    after turn ``until``, if given, are left out."""
+    turns = groupby(log.thread(thread), lambda run: run.turn)
+    return [_turn(log, list(runs)) for turn, runs in turns if not until or turn <= until]
 
 
 def documents_of(log: RunLog, thread: str) -> tuple[str, ...]:
@@ -49,13 +51,14 @@ def following(
     question: Question,
     *,
     as_is: bool = False,
+    until: int = 0,
     cancelled: IsCancelled = never_cancelled,
 ) -> tuple[Question, Standalone]:
     """A follow-up in its thread as it is to be put, and how it came to be that; with ``as_is`` it
-    is put as it was typed. Raises `Cancelled`."""
+    is put as it was typed. ``until`` is the turn that it follows. Raises `Cancelled`."""
     if as_is:
         return question, Standalone(question.text)
-    turns = memory(service.log, question.thread)
+    turns = memory(service.log, question.thread, until)
     found = standalone(question.text, turns, lambda: service.reasoner, cancelled)
     if found.by == "asked":
         return question, found
