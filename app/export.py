@@ -29,7 +29,9 @@ def markdown(record: dict[str, Any]) -> str:
 
 def _head(record: dict[str, Any]) -> str:
     names = ", ".join(_plain(document["name"]) for document in record["documents"])
-    return f"Asked of {names} by {record['strategy']}."
+    typed = record.get("follow_up")
+    rewritten = f" It was typed as “{_plain(typed)}”." if typed else ""
+    return f"Asked of {names} by {record['strategy']}.{rewritten}"
 
 
 def _quote(citation: dict[str, Any]) -> str:

@@ -8,15 +8,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app import commands, history
+from app.export import markdown
 from app.runs import RunLog, m001_runs, m002_going_on
 from app.service import Question, Service
 from app.settings import load_settings
 from app.threads import following, memory, thread_named
 from documents.errors import ReasonerError, UnknownRunError
+from policy import Delta, Reasoner, Usage
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "policy"))
 from chat_server import ChatServer, Handler, chat_server, delta, fails, says, says_text, usage
@@ -97,6 +100,8 @@ def test_a_follow_up_goes_on_with_its_thread(place: Place) -> None:
     second = service.run(put)
     assert (second["thread"], second["turn"]) == (first["run"], 2)
     assert (second["question"], second["follow_up"]) == (BEFORE, "and the year before?")
+    assert "typed as “and the year before?”" in markdown(second)
+    assert "typed as" not in markdown(first)
     turns = memory(service.log, first["thread"])
     assert [turn.question for turn in turns] == [ASKED, BEFORE]
     assert turns[0].answer == "Revenue was 4000 million in 2023 [1]."
@@ -158,10 +163,26 @@ def test_an_unknown_thread_is_named(tmp_path: Path) -> None:
             thread_named(RunLog(tmp_path / "runs.sqlite"), name)
 
 
+class Scripted(Reasoner):
+    """Says the same to every question."""
+
+    @property
+    def context_tokens(self) -> int:
+        return 8_192
+
+    @property
+    def model(self) -> str:
+        return "scripted"
+
+    def stream(self, *_args: Any, **_options: Any) -> Iterator[Delta | Usage]:
+        yield Delta("answer", "Revenue was 4000 million in 2023 [1].")
+        yield Usage(7, 3, 0.0, "stop")
+
+
 def test_a_thread_of_fifty_questions_over_twenty_documents_stays_small(place: Place) -> None:
     """The bound of the issue is 20 MB; finished runs keep nothing at all."""
-    service = place.service
-    place.server.replies[:] = [_revenue] * 50
+    service = Service(place.service.settings)
+    service.reasoner = Scripted(place.service.settings.reasoner)
     thread = ""
     biggest = 0
     for n in range(50):
