@@ -1,23 +1,17 @@
 """The LangGraph agent: strategies that find context, the graph, citations and their checks."""
 
-from agent.graph import (
-    Deps,
-    Notes,
-    State,
-    answer_of,
-    build_graph,
-    evidence_of,
-    reached,
-    verdict_of,
-)
+from agent.graph import CONCURRENT, build_graph, reached, verdict_of
+from agent.state import Deps, Emit, Notes, State, answer_of, evidence_of, plan_of
 from agent.values import Answer, Citation, Context, ContextStrategy, Request, StrategyName, Usage
 
 __all__ = [
+    "CONCURRENT",
     "Answer",
     "Citation",
     "Context",
     "ContextStrategy",
     "Deps",
+    "Emit",
     "Notes",
     "Request",
     "State",
@@ -26,6 +20,7 @@ __all__ = [
     "answer_of",
     "build_graph",
     "evidence_of",
+    "plan_of",
     "reached",
     "verdict_of",
 ]

@@ -27,7 +27,7 @@ def fill(
     """The best evidence that fits ``budget`` tokens once numbered and headed, in document order,
     with its text. The first piece that does not fit whole is cut at a word's end if ``cut_last``
     (or if nothing fits otherwise); without, the next best that fit whole take the room left."""
-    candidates = _within(ranked, documents, budget, count)
+    candidates = fitting_head(ranked, documents, budget, count)
 
     def fit(pieces: Sequence[Evidence]) -> bool:
         return count(render(arrange(pieces, documents), documents)) <= budget
@@ -42,6 +42,18 @@ def fill(
         kept += _cut(ranked[first], kept, documents, budget, count)
     arranged = arrange(kept, documents)
     return arranged, render(arranged, documents)
+
+
+def fitting_head(
+    ranked: Sequence[Evidence], documents: Documents, budget: int, count: Count
+) -> Sequence[Evidence]:
+    """The longest head of the ranking whose bare slices could fit the budget."""
+    total = 0
+    for number, item in enumerate(ranked):
+        total += count(documents[item.span.document].slice(item.span))
+        if total > 2 * budget:  # joined neighbours may tokenise a little shorter
+            return ranked[: number + 1]
+    return ranked
 
 
 def largest(limit: int, fits: Callable[[int], bool]) -> int:
@@ -152,18 +164,6 @@ def _touch(left: Span, right: Span, documents: Documents) -> bool:
     if left.document != right.document:
         return False
     return not documents[left.document].text[left.end : right.start].strip()
-
-
-def _within(
-    ranked: Sequence[Evidence], documents: Documents, budget: int, count: Count
-) -> Sequence[Evidence]:
-    """The longest head of the ranking whose bare slices could fit the budget."""
-    total = 0
-    for number, item in enumerate(ranked):
-        total += count(documents[item.span.document].slice(item.span))
-        if total > 2 * budget:  # joined neighbours may tokenise a little shorter
-            return ranked[: number + 1]
-    return ranked
 
 
 def _cut(

@@ -1,178 +1,120 @@
-"""The graph: select → reason → compute → verify.
+"""The graph: plan → gather → assemble → reason → judge → compute → verify.
 
-State holds ids, offsets and hashes, never text: LangGraph writes the whole state at each step.
-Texts go to `Notes`, a content-addressed store that the caller provides.
+Gather has one `Send` a search; judge may send it out again, for what is missing. What travels
+along is in `agent.state`, the nodes that look for evidence in `agent.searching`.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, TypedDict, cast
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.cache.base import BaseCache
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.types import CachePolicy, RetryPolicy
 
-from agent import computing
+from agent import computing, planning
 from agent.absence import WITHHELD, Gate, absence_text, absent, best_score, frame
 from agent.citations import cite
 from agent.context import render
-from agent.values import (
-    Answer,
-    Citation,
-    CitedBy,
-    Computed,
-    ContextStrategy,
-    Request,
-    Usage,
-    Verdict,
-)
-from documents import Document, Evidence, IsCancelled, Progress, Span
-from documents.errors import ExpressionError, ReasonerError
-from documents.progress import check
-from policy import Delta, Reasoner, answer_messages, parse_answer
+from agent.gathering import Errand, key_of
+from agent.planning import MOST_ERRANDS
+from agent.searching import assemble, gather, judge, plan, sends
+from agent.state import Deps, State, computed_of, evidence_of, plan_of, spent
+from agent.values import Citation, Verdict
+from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
+from documents.progress import check, within
+from policy import Delta, answer_messages, parse_answer
 from policy import Usage as PolicyUsage
+from policy.faults import BrokenAnswerError
+
+CONCURRENT = MOST_ERRANDS + 8
+"""Threads of a run: all but one search wait, and each one's outcome must be written at once."""
+CACHE_S = 7 * 24 * 3600
+"""How long a search's outcome is kept."""
 
 
-class Notes(Protocol):
-    """Keeps texts by their hash, outside the checkpoints."""
-
-    def put(self, text: str) -> str:
-        """Keep a text; its key."""
-        ...
-
-    def get(self, key: str) -> str:
-        """The text kept under a key."""
-        ...
-
-
-Emit = Callable[[str, dict[str, Any]], None]
-"""``emit(kind, data)``: one event of the run. Kinds: context, reasoning, answer,
-computed, checked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deps:
-    """What a run works with; handed to the graph as its context, never checkpointed.
-    Evidence whose best score is under ``least_score`` answers nothing. ``arithmetic``: what a
-    question asks to be computed is computed here, too."""
-
-    documents: Mapping[str, Document]
-    strategies: Mapping[str, ContextStrategy]
-    reasoner: Callable[[], Reasoner]
-    notes: Notes
-    emit: Emit
-    progress: Progress
-    cancelled: IsCancelled
-    least_score: float = 0.0
-    arithmetic: bool = True
-
-
-class State(TypedDict, total=False):
-    """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
-    rows n, document id, start, end, verified, by; question, texts and ``computed``
-    are keys of `Notes`."""
-
-    question: str
-    looking_for: str
-    granularity: str
-    strategy: str
-    budget: int
-    documents: list[str]
-    evidence: list[tuple[str, int, int, float]]
-    context_tokens: int
-    source_tokens: int
-    left_out: str
-    answer: str
-    reasoning: str
-    usage: tuple[int, int]
-    select_s: float
-    first_token_s: float
-    citations: list[tuple[int, str, int, int, bool, CitedBy]]
-    unknown: list[int]
-    withheld: int
-    computed: str
-    verdict: Verdict
+def again(*errors: type[Exception]) -> RetryPolicy:
+    """Once more, after half a second: no stop waits longer than a second."""
+    return RetryPolicy(0.5, backoff_factor=1.0, max_attempts=2, jitter=False, retry_on=errors)
 
 
 def build_graph(
-    checkpointer: BaseCheckpointSaver[Any] | None = None, *, answer: bool = True
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+    *,
+    answer: bool = True,
+    cache: BaseCache[Any] | None = None,
+    settings: str = "",
 ) -> CompiledStateGraph[State, Deps, State, State]:
-    """The compiled graph; with ``answer=False`` it ends once the context is chosen."""
+    """The compiled graph; with ``answer=False`` it ends once the context is chosen. ``cache``
+    keeps what searches found, under ``settings``: a hash of all settings that change it."""
     graph = StateGraph(State, Deps)
-    graph.add_node("select", select)
-    graph.add_edge(START, "select")
+
+    def kept_as(errand: Errand) -> str:
+        return key_of(errand) + settings
+
+    graph.add_node("plan", plan)
+    graph.add_node(
+        "gather",
+        gather,
+        input_schema=Errand,
+        retry_policy=again(StorageError),
+        cache_policy=CachePolicy(key_func=kept_as, ttl=CACHE_S),
+    )
+    graph.add_node("assemble", assemble)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", sends, ["gather"])
+    graph.add_edge("gather", "assemble")
     if answer:
-        graph.add_node("reason", reason)
-        graph.add_node("verify", verify)
-        graph.add_edge("select", "reason")
+        graph.add_node("reason", reason, retry_policy=again(EngineError, BrokenAnswerError))
+        graph.add_node("judge", judge)
         graph.add_node("compute", compute)
-        graph.add_edge("reason", "compute")
+        graph.add_node("verify", verify)
+        graph.add_edge("assemble", "reason")
+        graph.add_edge("reason", "judge")
+        graph.add_conditional_edges("judge", sends, ["gather", "compute"])
         graph.add_edge("compute", "verify")
         graph.add_edge("verify", END)
     else:
-        graph.add_edge("select", END)
-    return graph.compile(checkpointer=checkpointer)
+        graph.add_edge("assemble", END)
+    return graph.compile(checkpointer=checkpointer, cache=cache)
 
 
 def reached(
     graph: CompiledStateGraph[State, Deps, State, State], config: RunnableConfig
 ) -> tuple[str, State]:
     """Where a run that broke off goes on, by its last checkpoint, and its state there: a node, or
-    ``start`` where there is no checkpoint yet, or ``end`` where every node is finished."""
+    ``start`` where there is no checkpoint (or one of a version that made no plans), or ``end``
+    where every node is finished."""
     snapshot = graph.get_state(config)
     state = cast(State, snapshot.values)
     if snapshot.next:
         node = snapshot.next[0]
-        return ("select" if node == START else node), state
-    return ("end" if state else "start"), state
-
-
-def select(state: State, runtime: Runtime[Deps]) -> State:
-    """Choose the context with the run's strategy."""
-    deps = runtime.context
-    check(deps.cancelled)
-    started = time.monotonic()
-    request = Request(
-        question=deps.notes.get(state["question"]),
-        budget_tokens=state["budget"],
-        looking_for=deps.notes.get(state["looking_for"]) if state.get("looking_for") else "",
-        granularity=state.get("granularity", "sentence"),  # type: ignore[arg-type]  # a Literal
-    )
-    documents = tuple(deps.documents[key] for key in state["documents"])
-    chosen = deps.strategies[state["strategy"]].select(
-        request, documents, deps.progress, deps.cancelled
-    )
-    check(deps.cancelled)
-    rows = [(e.span.document, e.span.start, e.span.end, float(e.score)) for e in chosen.evidence]
-    update: State = {
-        "evidence": rows,
-        "context_tokens": chosen.tokens,
-        "source_tokens": chosen.source_tokens,
-        "left_out": chosen.left_out,
-        "select_s": time.monotonic() - started,
-    }
-    deps.emit("context", dict(update))
-    return update
+        return ("plan" if node == START else node), state
+    return ("end" if "plan" in state else "start"), state
 
 
 def reason(state: State, runtime: Runtime[Deps]) -> State:
     """Ask the reasoner, streaming its reasoning and, sentence by sentence, what of its answer is
-    founded. It is not asked where the documents do not hold what the question names."""
+    founded. It is not asked where the documents do not hold what the question names. Before the
+    last round what it says is a draft."""
     deps = runtime.context
+    kind = "answer" if state["round"] >= deps.max_rounds else "draft"
+    if (info := runtime.execution_info) is not None and info.node_attempt > 1:
+        deps.emit("retried", {"node": "reason", "attempt": info.node_attempt})
     evidence = evidence_of(state)
     if not evidence or best_score(evidence) < deps.least_score:
         return _unasked("")
     question = deps.notes.get(state["question"])
     if missing := absent(question, evidence, deps.documents):
         text = absence_text(missing)
-        deps.emit("answer", {"text": text})
+        deps.emit(kind, {"text": text})
         return _unasked(deps.notes.put(text))
-    messages = answer_messages(question, render(evidence, deps.documents))
+    asked = f"{question}\n\n{planning.note(plan_of(state, deps.notes))}".strip()
+    messages = answer_messages(asked, render(evidence, deps.documents))
     gate = Gate(frame(evidence, deps.documents), question)
     reasoning: list[str] = []
     answer: list[str] = []
@@ -180,10 +122,11 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     def say(text: str) -> None:
         if text:
             answer.append(text)
-            deps.emit("answer", {"text": text})
+            deps.emit(kind, {"text": text})
 
     usage = PolicyUsage()
-    for piece in deps.reasoner().stream(messages, cancelled=deps.cancelled):
+    cancelled = within(deps.step_s, deps.cancelled)
+    for piece in deps.reasoner().stream(messages, cancelled=cancelled):
         if not isinstance(piece, Delta):
             usage = piece
         elif piece.kind == "answer":
@@ -200,10 +143,10 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     return {
         "answer": deps.notes.put("".join(answer).strip()),
         "reasoning": deps.notes.put("".join(reasoning).strip()),
-        "usage": (usage.prompt_tokens, usage.completion_tokens),
+        "usage": spent(state, usage),
         "first_token_s": usage.first_token_s or 0.0,
         "withheld": gate.withheld,
-        **({"verdict": "not_in_documents"} if gate.nothing_left else {}),
+        "verdict": "not_in_documents" if gate.nothing_left else None,
     }
 
 
@@ -211,8 +154,8 @@ def _unasked(answer: str) -> State:
     return {
         "answer": answer,
         "reasoning": "",
-        "usage": (0, 0),
         "first_token_s": 0.0,
+        "withheld": 0,
         "verdict": "not_in_documents",
     }
 
@@ -247,8 +190,7 @@ def compute(state: State, runtime: Runtime[Deps]) -> State:
         added = f"\n{added}" if text else added
         deps.emit("answer", {"text": added})
         update["answer"] = deps.notes.put(text + added)
-    before = state.get("usage", (0, 0))
-    update["usage"] = (before[0] + used.prompt_tokens, before[1] + used.completion_tokens)
+    update["usage"] = spent(state, used)
     return update
 
 
@@ -283,36 +225,6 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     }
     deps.emit("checked", dict(update))
     return update
-
-
-def evidence_of(state: State) -> list[Evidence]:
-    """The evidence that a state names, in document order: number n is entry n - 1."""
-    return [Evidence(Span(key, start, end), score) for key, start, end, score in state["evidence"]]
-
-
-def computed_of(state: State, notes: Notes) -> tuple[Computed, ...]:
-    """What was computed, if anything."""
-    key = state.get("computed", "")
-    return (computing.unpacked(notes.get(key)),) if key else ()
-
-
-def answer_of(state: State, notes: Notes) -> Answer:
-    """The answer that a finished run's state names."""
-    keys = state.get("answer", ""), state.get("reasoning", "")
-    text, reasoning = (notes.get(key) if key else "" for key in keys)
-    citations = tuple(
-        Citation(n, Span(key, start, end), verified, by=by)
-        for n, key, start, end, verified, by in state.get("citations", [])
-    )
-    return Answer(
-        text=text or "The documents do not say.",
-        reasoning=reasoning,
-        citations=citations,
-        verdict=state["verdict"],
-        usage=Usage(*state.get("usage", (0, 0))),
-        unknown=tuple(state.get("unknown", [])),
-        computed=computed_of(state, notes),
-    )
 
 
 def verdict_of(text: str, citations: tuple[Citation, ...], withheld: int = 0) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -48,16 +48,31 @@ class Context:
 
 
 class ContextStrategy(Protocol):
-    """A way to find context: everything, by retrieval, or by the compressor."""
+    """A way to find context: everything, by retrieval, or by the compressor. ``cut_last``: the
+    last piece may be cut to fill the budget."""
 
-    def select(
+    @property
+    def count(self) -> Count:
+        """How the reasoner counts tokens."""
+        ...
+
+    @property
+    def cut_last(self) -> bool:
+        """Whether the last piece that does not fit whole is cut."""
+        ...
+
+    def rank(
         self,
         request: Request,
         documents: tuple[Document, ...],
         progress: Progress,
         cancelled: IsCancelled,
-    ) -> Context:
-        """The context for the request, within its budget."""
+    ) -> tuple[Evidence, ...]:
+        """What may matter to the request, best first; the budget plays no part."""
+        ...
+
+    def left_out(self, chosen: Sequence[Evidence], documents: Mapping[str, Document]) -> str:
+        """In words, what the strategy would have sent and could not."""
         ...
 
 

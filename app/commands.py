@@ -17,6 +17,7 @@ from app.settings import load_settings
 from app.stopping import stoppable
 from app.terminal import Bars, say, write, write_json
 from app.threads import documents_of, following, thread_named
+from app.watch import SEARCHING
 from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
 
 STRATEGIES = ("cprs", "rag", "full")
@@ -206,7 +207,9 @@ class Live:
 
     def __call__(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "resumed":
-            self._late = data["node"] not in ("select", "reason")
+            self._late = data["node"] not in (*SEARCHING, "reason")
+        elif kind == "retried" and self.answered:
+            write("\n(Broken off; once more from the beginning.)")
         if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agent import Answer, Notes, State, answer_of, evidence_of
+from agent import Answer, Notes, State, answer_of, evidence_of, plan_of, planning
 from agent.computing import shown
 from agent.context import headings, pages_from_one
 from documents import Document, Span
@@ -36,6 +36,10 @@ def context_json(state: State, documents: Mapping[str, Document]) -> dict[str, A
         "source_tokens": source,
         "compression_ratio": round(source / tokens, 2) if tokens else None,
         "left_out": state.get("left_out", ""),
+        "coverage": [
+            {"document": key, "found": found, "kept": kept, "tokens": size}
+            for key, (found, kept, size) in zip(documents, state["coverage"], strict=True)
+        ],
         "evidence": [
             {
                 "n": n,
@@ -78,7 +82,13 @@ def run_json(
     head: dict[str, Any], state: State, documents: Mapping[str, Document], notes: Notes
 ) -> dict[str, Any]:
     """The whole record of a finished run; of a selection where there is no verdict."""
-    record = {"schema": SCHEMA, **head}
+    record = {
+        "schema": SCHEMA,
+        **head,
+        "plan": planning.shown(plan_of(state, notes)),
+        "rounds": state["round"],
+        "follow_ups": [notes.get(key) for key in state["follow_ups"]],
+    }
     if "verdict" in state:
         record |= answer_json(answer_of(state, notes), documents)
     return record | {"context": context_json(state, documents)}

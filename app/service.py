@@ -11,10 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent import ContextStrategy, Deps, Notes, State, build_graph, reached
+from agent import CONCURRENT, ContextStrategy, Deps, Notes, State, build_graph, reached
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
+from app import caching
 from app.checkpoints import checkpoints, prune
 from app.present import run_json
 from app.questions import Job, Question, job_of
@@ -38,8 +39,9 @@ from retrieval import Retriever
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
+    from langgraph.cache.base import BaseCache
 
-    from agent.graph import Emit
+    from agent import Emit
 
 __all__ = ["UNWATCHED", "Question", "Service", "Watch"]
 
@@ -68,7 +70,12 @@ class Service:
         self.store = DocumentStore(settings.home)
         self.log = RunLog(settings.home / "runs.sqlite")
         self._stops: dict[str, threading.Event] = {}
-        self.store.on_delete.append(self.retriever.delete)
+        self._turn = threading.Lock()
+        self.store.on_delete += [
+            self.retriever.delete,
+            self.compressor.forget,
+            lambda _: caching.clear(settings.home),
+        ]
 
     @cached_property
     def reasoner(self) -> Reasoner:
@@ -81,14 +88,24 @@ class Service:
         return Retriever(self.settings.retrieval, self.settings.home)
 
     @cached_property
+    def compressor(self) -> Compressor:
+        """CPRS, with what it keeps of documents between questions."""
+        return Compressor(self.settings.compressor, cache=self.settings.home / "vectors")
+
+    @cached_property
     def strategies(self) -> dict[str, ContextStrategy]:
         """The strategy table."""
         count = self.reasoner.count
         return {
-            "cprs": Cprs(Compressor(self.settings.compressor), count),
+            "cprs": Cprs(self.compressor, count),
             "rag": Rag(self.retriever, count),
             "full": Full(count),
         }
+
+    @cached_property
+    def _found(self) -> BaseCache[Any]:
+        """What searches found before."""
+        return caching.opened(self.settings.home)
 
     def ingest(
         self,
@@ -298,12 +315,20 @@ class Service:
 
     def _graph_run(self, job: Job, deps: Deps) -> State:
         with checkpoints(self.settings.home) as saver:
-            graph = build_graph(saver, answer=job.answer)
-            config: RunnableConfig = {"configurable": {"thread_id": job.run}}
+            graph = build_graph(
+                saver,
+                answer=job.answer,
+                cache=self._found,
+                settings=caching.fingerprint(self.settings),
+            )
+            config: RunnableConfig = {
+                "configurable": {"thread_id": job.run},
+                "max_concurrency": CONCURRENT,
+            }
             node = "start"
             if job.resumed:
                 node, state = reached(graph, config)
-                at = {"node": "select" if node == "start" else node}
+                at = {"node": "plan" if node == "start" else node}
                 deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
                 if node == "end":
                     return state
@@ -332,6 +357,10 @@ class Service:
             cancelled=cancelled,
             least_score=self.settings.least_score,
             arithmetic=self.settings.arithmetic,
+            plan=self.settings.plan,
+            max_rounds=self.settings.max_rounds,
+            turn=self._turn,
+            step_s=self.settings.step_timeout_s,
         )
 
     def begin(self, question: Question, notes: Notes) -> State:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -44,6 +44,22 @@ class Settings(BaseSettings):
     )
     arithmetic: bool = Field(
         True, description="compute what a question asks to be computed from cited figures"
+    )
+    plan: Literal["off", "rules", "model"] = Field(
+        "rules",
+        description="who plans what to find where: rules split a question only over documents "
+        "that it plainly asks for, and change nothing else; a model may split it in other ways, "
+        "which a small one does badly: its plan is then replaced by that of the rules",
+    )
+    max_rounds: int = Field(
+        1,
+        ge=1,
+        le=5,
+        description="how often evidence is looked for; above 1 the model says what is missing, "
+        "at the price of a call a round, and each round gets a part of the budget",
+    )
+    step_timeout_s: float = Field(
+        3_600, ge=0, description="seconds that one step of a run may take; 0 for no limit"
     )
     reasoner: ReasonerConfig = Field(default=ReasonerConfig(), description="the reasoning model")
     compressor: CompressorConfig = Field(default=CompressorConfig(), description="the critic")

@@ -10,6 +10,16 @@ from app.terminal import write
 from documents.errors import SettingsError
 
 STAGES = {
+    "critic": (
+        "the small critic learns to tell evidence",
+        "compressor.training.train",
+        "compressor/training/critic.toml",
+    ),
+    "critic-fusion": (
+        "how sentence embeddings are weighed in with it",
+        "compressor.training.fusion",
+        "compressor/training/fusion.toml",
+    ),
     "policy-data": (
         "prompts of chosen lengths, short and long twins, split by document",
         "policy.training.prepare",
@@ -23,15 +33,11 @@ STAGES = {
 }
 """In the order they are run: what a stage does, the module with its ``run``, its committed file."""
 
-CRITIC = "critic       the small critic: python -m compressor.training.train --data DIR --out DIR"
-"""Not run from here: its configuration does not say where its data are."""
-
 
 def listed() -> None:
     """One line a stage, in the order they are run."""
     for name, (about, _, config) in STAGES.items():
         write(f"{name:<12} {about}: longdoc train {name} --config {config}")
-    write(CRITIC)
 
 
 def run(stage: str, config: Path | None, smoke: bool) -> None:

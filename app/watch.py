@@ -8,12 +8,17 @@ from typing import Any
 
 from app.runs import ENDS, Event
 
+SEARCHING = ("plan", "gather", "assemble")
+"""The nodes before a context is there."""
+
 
 @dataclass(slots=True)
 class Watched:
     """What has come so far. ``seq`` is the last event taken in; ``result`` is the record of
     `app.present.run_json` once the run is done; ``stage``, ``done`` and ``total`` say what it is
-    at, and are empty while text streams; ``reasoned`` is the answer before anything computed."""
+    at, and are empty while text streams; ``draft`` is an answer that may not be the last,
+    ``missing`` what is looked for since the last draft; ``reasoned`` is the answer before anything
+    computed."""
 
     seq: int = 0
     status: str = "running"
@@ -23,6 +28,8 @@ class Watched:
     passages: int | None = None
     tokens: int = 0
     reasoning: str = ""
+    draft: str = ""
+    missing: str = ""
     answer: str = ""
     reasoned: str | None = None
     error: str = ""
@@ -49,26 +56,38 @@ class Watched:
         elif kind == "reasoning":
             self.reasoning += data["text"]
             self.stage = ""
+        elif kind == "draft":
+            self.draft += data["text"]
+            self.stage = ""
+        elif kind == "round":
+            self._again(data["missing"])
         elif kind == "computed":
             self.reasoned = self.answer
         elif kind == "answer":
             self.answer += data["text"]
             self.stage = ""
-        elif kind == "resumed":
+        elif kind in ("resumed", "retried"):
             self._go_on(data["node"])
         elif kind in ENDS:
             self.status = kind
             self.error, self.hint = data.get("error", ""), data.get("hint", "")
             self.result = data if kind == "done" else {}
 
+    def _again(self, missing: str) -> None:
+        """Another round: nothing that the last one said is the answer."""
+        self.reasoning, self.draft, self.answer = "", "", ""
+        self.passages, self.tokens, self.missing = None, 0, missing
+
     def _go_on(self, node: str) -> None:
         """The run goes on at a node: what that node, or one after it, had said is said again."""
         self.status, self.error, self.hint = "running", "", ""
         self.stage, self.done, self.total = "", 0, 0
-        if node in ("select", "reason"):
-            self.reasoning, self.answer = "", ""
+        if node in (*SEARCHING, "reason"):
+            self.reasoning, self.draft, self.answer = "", "", ""
+        elif node == "judge" and self.draft:
+            self.answer = ""
         elif node == "compute" and self.reasoned is not None:
             self.answer = self.reasoned
         self.reasoned = self.reasoned if node == "verify" else None
-        if node == "select":
+        if node in SEARCHING:
             self.passages, self.tokens = None, 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
 from compressor.instruction import Instruction
 from compressor.spans import Merged, decode
-from compressor.units import scores, units, without_mere_headings
+from compressor.units import ranges, scores, units, without_mere_headings
+from compressor.vectors import VectorCache
 from compressor.windows import Window
 from documents.document import Document, Evidence
 from documents.errors import QuestionError
@@ -46,11 +48,19 @@ class Compression:
 
 class Compressor:
     """Compresses documents to what matters for a question. The critic is loaded on first use;
-    ``critic`` gives another one."""
+    ``critic`` gives another one. ``cache``: a folder for what no question changes."""
 
-    def __init__(self, config: CompressorConfig, critic: Critic | None = None) -> None:
+    def __init__(
+        self, config: CompressorConfig, critic: Critic | None = None, cache: Path | None = None
+    ) -> None:
         self._config = config
         self._critic = critic
+        self._cache = VectorCache(cache, config.cache_mb << 20) if cache else None
+
+    def forget(self, document: str) -> None:
+        """Drop what is kept of a document."""
+        if self._cache:
+            self._cache.forget(document)
 
     def compress(
         self,
@@ -79,7 +89,9 @@ class Compressor:
         ranked: list[Evidence] = []
         for each in merged:
             check(cancelled)
-            ranked += rank(instruction, each, self._config.floor)
+            ranked += rank(
+                critic, (instruction, question), each, self._config.floor, (progress, cancelled)
+            )
         ranked.sort(key=lambda evidence: -evidence.score)
         tokens = sum(len(each.keep) for each in merged)
         return Compression(tuple(ranked), Stats(windows, tokens, time.monotonic() - started))
@@ -88,7 +100,7 @@ class Compressor:
         if self._critic is None:
             from compressor.critics.load import load_critic
 
-            self._critic = load_critic(self._config)
+            self._critic = load_critic(self._config, self._cache)
         return self._critic
 
 
@@ -118,14 +130,33 @@ def _score_all(
     return done
 
 
-def rank(instruction: Instruction, merged: Merged, floor: float) -> list[Evidence]:
+def scored(
+    critic: Critic, asked: tuple[Instruction, str], documents: Sequence[Document]
+) -> list[Merged]:
+    """What the critic says of every token of the documents."""
+    merged = [Merged(critic.prepare(each, never_cancelled)) for each in documents]
+    _score_all(critic, *asked, merged, progress=no_progress, cancelled=never_cancelled)
+    return merged
+
+
+def rank(
+    critic: Critic,
+    asked: tuple[Instruction, str],
+    merged: Merged,
+    floor: float,
+    watch: tuple[Progress, IsCancelled],
+) -> list[Evidence]:
     """One document's units that score more than ``floor``, in document order."""
-    document = merged.prepared.document
+    document, instruction = merged.prepared.document, asked[0]
     if instruction.granularity == "word":
         words = decode(merged, max(floor, WORD_THRESHOLD))
         return [Evidence(document.span(each.start, each.end), each.score) for each in words]
     found = units(document, instruction.granularity)
-    score = without_mere_headings(found, scores(found, merged.prepared.starts, merged.keep))
+    places = ranges(found, merged.prepared.starts)
+    keep = scores(places, merged.keep)
+    score = without_mere_headings(
+        found, critic.evidence(asked, merged.prepared, places, keep, watch)
+    )
     return [
         Evidence(document.span(unit.start, unit.end), float(value))
         for unit, value in zip(found, score, strict=True)

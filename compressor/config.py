@@ -15,7 +15,9 @@ class CompressorConfig:
     ``batch_tokens``: tokens in one pass of the critic; a stop waits for one pass.
     ``threads``: CPU threads, for the whole process; none leaves PyTorch's own choice.
     ``dtype``: ``bf16``, ``fp32``, or ``auto``: bf16 where the processor computes in it.
-    ``floor``: units that score less are not returned."""
+    ``floor``: units that score less are not returned.
+    ``similarity``: weigh the critic with sentence embeddings, where its checkpoint says how.
+    ``cache_mb``: MiB on disk for what is kept of documents between questions."""
 
     critic: Path | None = None
     window_tokens: int = 512
@@ -24,6 +26,8 @@ class CompressorConfig:
     threads: int | None = None
     dtype: Literal["auto", "bf16", "fp32"] = "auto"
     floor: float = 1e-4
+    similarity: bool = True
+    cache_mb: int = 2048
 
     def __post_init__(self) -> None:
         # Here, and not above: the settings are read before anything else is needed.
@@ -35,6 +39,7 @@ class CompressorConfig:
             "batch_tokens": (1, 1 << 20),
             "threads": (1, 1024),
             "floor": (0, 1),
+            "cache_mb": (0, 1 << 24),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

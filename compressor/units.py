@@ -63,16 +63,23 @@ def _pieces(text: str, block: Block, granularity: Granularity) -> Iterator[tuple
         yield start, end
 
 
-def scores(
-    found: Sequence[Unit], starts: NDArray[np.int32], keep: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """The score of every unit: the mean of its tokens' keep probabilities. On documents held
-    back from training it ranked better than the maximum, the mean of the best 3, 5, 10 or 20
-    tokens or of the better half, and noisy-or.
-
-    ``starts``: int32 [n], where each token starts, rising; ``keep``: float32 [n]."""
+def ranges(
+    found: Sequence[Unit], starts: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first token of every unit, and the one after its last. ``starts``: int32 [n], where each
+    token starts, rising."""
     first = np.searchsorted(starts, [unit.start for unit in found])
     last = np.searchsorted(starts, [unit.end for unit in found])
+    return first, last
+
+
+def scores(
+    units: tuple[NDArray[np.int64], NDArray[np.int64]], keep: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The score of every unit: the mean of its tokens' keep probabilities, float32 [n]. On
+    documents held back from training it ranked better than the maximum, the mean of the best 3, 5,
+    10 or 20 tokens or of the better half, and noisy-or."""
+    first, last = units
     sums = np.concatenate([[0.0], np.cumsum(keep, dtype=np.float64)])
     return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1), np.float32)
 

@@ -15,6 +15,7 @@ from documents.errors import (
 )
 from documents.images import page_image
 from documents.index import DocumentInfo
+from documents.profile import Profile, profile_of
 from documents.progress import (
     IsCancelled,
     Progress,
@@ -44,6 +45,7 @@ __all__ = [
     "NoTextError",
     "NotADocumentError",
     "Page",
+    "Profile",
     "Progress",
     "Span",
     "StorageError",
@@ -55,4 +57,5 @@ __all__ = [
     "never_cancelled",
     "no_progress",
     "page_image",
+    "profile_of",
 ]

@@ -20,6 +20,8 @@
     ├── DataError                   a benchmark's data is absent or not in its format
     ├── QuestionError               the question is empty or too long
     ├── ExpressionError             an expression over figures cannot be computed
+    ├── TooLongError                a step of a run passed its time limit
+    ├── PlanError                   the reasoner's plan cannot be used
     ├── RunError                    a run's state does not allow what is asked of it
     ├── SettingsError               a setting has a value that cannot work
     └── Cancelled                   a person stopped the work
@@ -136,6 +138,14 @@ class QuestionError(LongdocError):
 
 class ExpressionError(LongdocError):
     """An expression over figures cannot be computed; the message says why."""
+
+
+class TooLongError(LongdocError):
+    """A step of a run passed its time limit."""
+
+
+class PlanError(LongdocError):
+    """The reasoner's plan cannot be used; the message says why."""
 
 
 class RunError(LongdocError):

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from agent import Request
+from agent.gathering import fair
+from agent.planning import by_rules
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
@@ -69,8 +71,14 @@ class Methods:
 
     def cprs(self) -> Method:
         """longdoc's compressor."""
-        strategy = Cprs(Compressor(self._settings.compressor), self._reasoner.count)
+        compressor = Compressor(self._settings.compressor, cache=self._home / "vectors")
+        strategy = Cprs(compressor, self._reasoner.count)
         return Method("cprs", partial(_by_strategy, strategy), cut_last=False)
+
+    def cprs_planned(self) -> Method:
+        """The same by the rules' plan: a search a sub-question, merged with a fair share each."""
+        strategy = Cprs(Compressor(self._settings.compressor), self._reasoner.count)
+        return Method("cprs_planned", partial(_by_plan, strategy), cut_last=False)
 
     def full(self) -> Method:
         """Everything, its middle left out where it does not fit."""
@@ -158,6 +166,7 @@ class Methods:
 
 NAMES: Mapping[str, Callable[[Methods], Method]] = {
     "cprs": Methods.cprs,
+    "cprs_planned": Methods.cprs_planned,
     "full": Methods.full,
     "none": Methods.nothing,
     "rag": Methods.dense,
@@ -177,6 +186,17 @@ def _by_strategy(
 ) -> Sequence[Evidence]:
     request = Request(sample.question, 0, sample.looking_for, sample.granularity)  # type: ignore[arg-type]
     return strategy.rank(request, sample.documents, no_progress, cancelled)
+
+
+def _by_plan(strategy: Cprs, sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:
+    plan = by_rules(sample.question, sample.documents, sample.granularity)  # type: ignore[arg-type]
+    documents = {document.id: document for document in sample.documents}
+    found = []
+    for sub in plan.sub_questions:
+        request = Request(sub.text, 0, sample.looking_for, plan.granularity)
+        its = tuple(documents[key] for key in sub.documents)
+        found.append(strategy.rank(request, its, no_progress, cancelled))
+    return fair(found)
 
 
 def _nothing(sample: Sample, cancelled: IsCancelled) -> Sequence[Evidence]:

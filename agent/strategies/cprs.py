@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.context import as_context, fill
-from agent.values import Context, Count, Request
+from agent.values import Count, Request
 from compressor import Compressor, Instruction
 from documents import Document, Evidence, IsCancelled, Progress
 
@@ -16,6 +16,7 @@ class Cprs:
 
     compressor: Compressor
     count: Count
+    cut_last: bool = False
 
     def rank(
         self,
@@ -34,15 +35,7 @@ class Cprs:
         )
         return compression.units
 
-    def select(
-        self,
-        request: Request,
-        documents: tuple[Document, ...],
-        progress: Progress,
-        cancelled: IsCancelled,
-    ) -> Context:
-        """The best units that fit the budget."""
-        ranked = self.rank(request, documents, progress, cancelled)
-        by_id = {document.id: document for document in documents}
-        chosen, text = fill(ranked, by_id, request.budget_tokens, self.count, cut_last=False)
-        return as_context(chosen, text, by_id, self.count)
+    def left_out(self, chosen: Sequence[Evidence], documents: Mapping[str, Document]) -> str:
+        """Nothing: what ranks low was not meant to be sent."""
+        del chosen, documents
+        return ""

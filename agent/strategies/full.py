@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.context import as_context, fill
-from agent.values import Context, Count, Request
+from agent.values import Count, Request
 from documents import Document, Evidence, IsCancelled, Progress, check
 
 
@@ -15,6 +15,7 @@ class Full:
     evaluation (first half and last half kept), and reported."""
 
     count: Count
+    cut_last: bool = True
 
     def rank(
         self,
@@ -31,21 +32,11 @@ class Full:
         ends_first = sorted(range(len(pieces)), key=lambda i: min(i, len(pieces) - 1 - i))
         return tuple(pieces[index] for index in ends_first)
 
-    def select(
-        self,
-        request: Request,
-        documents: tuple[Document, ...],
-        progress: Progress,
-        cancelled: IsCancelled,
-    ) -> Context:
-        """Everything, or as much from both ends as fits the budget."""
-        ranked = self.rank(request, documents, progress, cancelled)
-        by_id = {document.id: document for document in documents}
-        chosen, text = fill(ranked, by_id, request.budget_tokens, self.count)
+    def left_out(self, chosen: Sequence[Evidence], documents: Mapping[str, Document]) -> str:
+        """How much of the text, if any, the budget had no room for."""
         sent = sum(len(item.span) for item in chosen)
-        total = sum(len(piece.span) for piece in ranked)
-        left_out = f"{1 - sent / total:.0%} of the text, from its middle" if sent < total else ""
-        return as_context(chosen, text, by_id, self.count, left_out=left_out)
+        total = sum(len(piece.span) for one in documents.values() for piece in whole(one))
+        return f"{1 - sent / total:.0%} of the text, from its middle" if sent < total else ""
 
 
 def whole(document: Document) -> list[Evidence]:

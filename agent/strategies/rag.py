@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.context import as_context, fill
-from agent.values import Context, Count, Request
+from agent.values import Count, Request
 from documents import Document, Evidence, IsCancelled, Progress
 from retrieval import Retriever
 
@@ -16,6 +16,7 @@ class Rag:
 
     retriever: Retriever
     count: Count
+    cut_last: bool = True
 
     def rank(
         self,
@@ -29,15 +30,7 @@ class Rag:
         found = self.retriever.search(asked, documents, progress=progress, cancelled=cancelled)
         return tuple(found)
 
-    def select(
-        self,
-        request: Request,
-        documents: tuple[Document, ...],
-        progress: Progress,
-        cancelled: IsCancelled,
-    ) -> Context:
-        """The best chunks that fit the budget."""
-        ranked = self.rank(request, documents, progress, cancelled)
-        by_id = {document.id: document for document in documents}
-        chosen, text = fill(ranked, by_id, request.budget_tokens, self.count)
-        return as_context(chosen, text, by_id, self.count)
+    def left_out(self, chosen: Sequence[Evidence], documents: Mapping[str, Document]) -> str:
+        """Nothing: what ranks low was not meant to be sent."""
+        del chosen, documents
+        return ""

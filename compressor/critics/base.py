@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from compressor.instruction import Instruction
 from compressor.windows import Prepared, Window
 from documents.document import Document
-from documents.progress import IsCancelled
+from documents.progress import IsCancelled, Progress
+
+Ranges = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Where units begin and end, in tokens of a prepared document."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,4 +51,16 @@ class Critic(Protocol):
         self, instruction: Instruction, question: str, windows: Sequence[Window]
     ) -> list[TokenScores]:
         """One entry for each window: a pure function of question and window."""
+        ...
+
+    def evidence(
+        self,
+        asked: tuple[Instruction, str],
+        prepared: Prepared,
+        units: Ranges,
+        keep: NDArray[np.float32],
+        watch: tuple[Progress, IsCancelled],
+    ) -> NDArray[np.float32]:
+        """The probability that each unit is evidence for instruction and question, float32
+        [units], from the mean keep probability of its tokens and whatever else is known of it."""
         ...

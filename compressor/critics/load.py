@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
+from compressor.vectors import VectorCache
 from documents.errors import ModelError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ CPRS_MODEL_TYPES = ("qwen2", "llama")
 """The ``model_type`` in ``config.json`` of the published architecture's checkpoints."""
 
 
-def load_critic(config: CompressorConfig) -> Critic:
+def load_critic(config: CompressorConfig, cache: VectorCache | None = None) -> Critic:
     """The critic that ``config.critic`` holds; without one, longdoc's own.
 
     Raises `ModelUnavailableError` where a file is missing, `ModelError` where one is broken."""
@@ -27,7 +28,7 @@ def load_critic(config: CompressorConfig) -> Critic:
         return QwenCritic(config)
     from compressor.critics.small import SmallCritic
 
-    return SmallCritic(config)
+    return SmallCritic(config, cache)
 
 
 def device_and_dtype(asked: str) -> tuple[str, torch.dtype]:

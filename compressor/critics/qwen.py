@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from compressor.config import CompressorConfig
-from compressor.critics.base import TokenScores
+from compressor.critics.base import Ranges, TokenScores
 from compressor.critics.load import broken, device_and_dtype, hint
 from compressor.critics.qwen_input import CprsInput
 from compressor.critics.qwen_model import PACKED, CprsModel, load_model
@@ -25,7 +25,7 @@ from compressor.instruction import Instruction
 from compressor.windows import Prepared, Window, batched, cut
 from documents.document import Document
 from documents.errors import ModelError, ModelUnavailableError
-from documents.progress import IsCancelled
+from documents.progress import IsCancelled, Progress
 
 
 class QwenCritic:
@@ -63,6 +63,18 @@ class QwenCritic:
     def batches(self, windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
         """Windows of like length together, ``batch_tokens`` at most once padded."""
         return batched(windows, self._config.batch_tokens, self._input.prompt_tokens)
+
+    def evidence(
+        self,
+        asked: tuple[Instruction, str],
+        prepared: Prepared,
+        units: Ranges,
+        keep: NDArray[np.float32],
+        watch: tuple[Progress, IsCancelled],
+    ) -> NDArray[np.float32]:
+        """The keep probabilities, as published."""
+        del asked, prepared, units, watch
+        return keep
 
     def score(
         self, instruction: Instruction, question: str, windows: Sequence[Window]

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compressor.config import CompressorConfig
-from compressor.critics.base import TokenScores
+from compressor.critics.base import Ranges, TokenScores
 from compressor.critics.load import broken, device_and_dtype, hint
 from compressor.instruction import Instruction
+from compressor.similarity import Fusion, SentenceEncoder, Similarity
+from compressor.vectors import VectorCache
 from compressor.windows import Prepared, Window, batched, cut, prepare
 from documents.document import Document
 from documents.errors import ModelUnavailableError
-from documents.progress import IsCancelled
+from documents.progress import IsCancelled, Progress
+from weights import ensure
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +34,8 @@ PROMPT_TOKENS = 96
 HEADER_TOKENS = 64
 CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "minilm-critic"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
+FUSION = "fusion.json"
+"""What a checkpoint may have besides: how sentence embeddings are weighed in."""
 
 
 class SmallCritic:
@@ -38,7 +44,7 @@ class SmallCritic:
     Raises `ModelUnavailableError` where a file is missing, `ModelError` where one is broken.
     It runs on a GPU if PyTorch sees one."""
 
-    def __init__(self, config: CompressorConfig) -> None:
+    def __init__(self, config: CompressorConfig, cache: VectorCache | None = None) -> None:
         folder = config.critic or CHECKPOINT
         missing = [name for name in FILES if not (folder / name).is_file()]
         if missing:
@@ -54,6 +60,8 @@ class SmallCritic:
             torch.set_num_threads(config.threads)
         try:
             model = load_model(folder)
+            fused = config.similarity and (folder / FUSION).is_file()
+            fusion = Fusion.read(folder / FUSION) if fused else None
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
             self._tokenizer.no_truncation()
             self._tokenizer.no_padding()
@@ -61,6 +69,9 @@ class SmallCritic:
         except Exception as error:  # for a broken file tokenizers raises no narrower one
             raise broken(folder, error, config) from error
         self._config = config
+        self._cache = cache
+        self._fusion = fusion
+        self._similarity: Similarity | None = None
         self._device, dtype = device_and_dtype(config.dtype)
         self._model = model.to(self._device, dtype)
         self._ids = lru_cache(maxsize=1024)(self._encode_one)
@@ -95,6 +106,41 @@ class SmallCritic:
             TokenScores(kept[row, a : a + n].copy(), bounds[row, a : a + n].copy())
             for row, (a, n) in enumerate(heads)
         ]
+
+    def evidence(
+        self,
+        asked: tuple[Instruction, str],
+        prepared: Prepared,
+        units: Ranges,
+        keep: NDArray[np.float32],
+        watch: tuple[Progress, IsCancelled],
+    ) -> NDArray[np.float32]:
+        """The keep probabilities, weighed with the similarity of sentences where the checkpoint
+        says how. Raises `ModelUnavailableError` where the sentence encoder cannot be had."""
+        if self._fusion is None or not len(keep):
+            return keep
+        return self._fusion.fused(keep, self.cosines(asked, prepared, units, watch))
+
+    def use(self, fusion: Fusion) -> None:
+        """Weigh sentence embeddings in so. The encoder loads when it is first needed."""
+        self._fusion, self._similarity = fusion, None
+
+    def cosines(
+        self,
+        asked: tuple[Instruction, str],
+        prepared: Prepared,
+        units: Ranges,
+        watch: tuple[Progress, IsCancelled],
+    ) -> NDArray[np.float32]:
+        """How near each unit is in meaning, float32 [units], by the fusion's encoder."""
+        if self._fusion is None:
+            return np.zeros(len(units[0]), np.float32)
+        if self._similarity is None:
+            special, name = (self._cls, self._sep), self._fusion.encoder
+            encoder = SentenceEncoder(ensure(name), special, self._config.batch_tokens)
+            self._similarity = Similarity(encoder, name, self._cache)
+        words = " ".join(part for part in (asked[0].looking_for, asked[1]) if part.strip())
+        return self._similarity.cosines(self._ids(words), prepared, units, *watch)
 
     def _tensors(
         self, prompt: Sequence[int], windows: Sequence[Window]

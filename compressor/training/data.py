@@ -20,12 +20,20 @@ from typing import Any
 from compressor.instruction import Granularity, Instruction
 from compressor.sentences import sentences
 from compressor.training.tables import TableQuestion, draw_table, made_up_questions, table_question
+from documents.errors import DataError
 
 Range = tuple[int, int]
 WIDEN = frozenset({"squad", "quoref", "covidqa", "policyqa", "2wiki"})
 DRAWS = 6
 """Tries at a window that does not begin inside the evidence."""
 PARAGRAPHS = frozenset({"obliqa", "qmsum", "musique", "cuad"})
+
+_CLAUSE = re.compile(r'related to "([^"]+)"')
+_WANTED = ("every {} clause", "the clauses on {}", "{}", "passages about {}")
+_STOPWORDS = frozenset(
+    "a an and are as at be by did do does for from had has have how in is it its of on or than that"
+    " the their they this to was were what when where which who whom whose why will with".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +69,18 @@ class Corpus:
 
 def held_back(doc: str) -> bool:
     """Whether a document is kept from training: one in ten, and one in five of tatqa's."""
+    return _part(doc) == 0
+
+
+def put_aside(doc: str) -> bool:
+    """Whether a document is for choosing what is not trained (`compressor.training.fusion`): as
+    many as are held back, and none of those."""
+    return _part(doc) == 1
+
+
+def _part(doc: str) -> int:
     number = int(hashlib.sha256(doc.encode()).hexdigest()[:8], 16)
-    return number % (5 if doc.startswith("tatqa") else 10) == 0
+    return number % (5 if doc.startswith("tatqa") else 10)
 
 
 def load(folder: Path) -> Corpus:
@@ -157,13 +175,16 @@ def cut_window(text: str, around: int, size: int, rng: random.Random) -> Range:
 
 
 class Sampler:
-    """Draws labelled windows. ``share`` maps sources to how often each is drawn."""
+    """Draws labelled windows. ``share`` maps sources to how often each is drawn; ``held``: from
+    the documents held back, and from no others."""
 
-    def __init__(self, corpus: Corpus, share: dict[str, float], positive_share: float) -> None:
+    def __init__(
+        self, corpus: Corpus, share: dict[str, float], positive_share: float, held: bool = False
+    ) -> None:
         self.corpus = corpus
         self.positive_share = positive_share
         self.questions = {
-            source: [q for q in rows if not held_back(q.doc) and q.doc in corpus.texts]
+            source: [q for q in rows if held_back(q.doc) is held and q.doc in corpus.texts]
             for source, rows in corpus.questions.items()
         }
         self.tables = [
@@ -179,7 +200,10 @@ class Sampler:
         have |= {"table_rows"} if self.made_up else set()
         self.share = {s: w for s, w in share.items() if s in have}
         if not self.share:
-            raise ValueError("no questions outside the held-back documents")
+            raise DataError(
+                f"No questions {'in' if held else 'outside'} the held-back documents.",
+                "Give a folder with questions of the sources that the configuration names.",
+            )
 
     def examples(self, rng: random.Random, size: int, count: int) -> list[Example]:
         """``count`` windows of about ``size`` characters."""
@@ -209,7 +233,7 @@ class Sampler:
             if _touch((a, b), window)
         )
         title = title_of(question.doc) if rng.random() < 0.7 else ""
-        prompt = Instruction(granularity).prompt(question.text)
+        prompt = instructed(question, granularity, rng)
         return Example(prompt, title, text[window[0] : window[1]], kept)
 
     def _negative(
@@ -232,6 +256,19 @@ class Sampler:
         words = [set(re.findall(r"\w{4,}", text[a:b].lower())) for a, b in found]
         best = max(range(len(found)), key=lambda i: len(asked & words[i]))
         return found[best]
+
+
+def instructed(question: Question, granularity: Granularity, rng: random.Random) -> str:
+    """The prompt of a question, now and then in the other words in which people ask: a clause by
+    its name ("every Governing Law clause"), or keywords alone."""
+    clause = _CLAUSE.search(question.text)
+    if question.source == "cuad" and clause and rng.random() < 0.4:
+        wanted = rng.choice(_WANTED).format(clause[1])
+        return Instruction(granularity, wanted).prompt("")
+    if question.source in {"squad", "covidqa"} and rng.random() < 0.08:
+        words = [w for w in re.findall(r"[\w'-]+", question.text) if w.lower() not in _STOPWORDS]
+        return Instruction(granularity).prompt(" ".join(words) or question.text)
+    return Instruction(granularity).prompt(question.text)
 
 
 def _answers_in(text: str, question: Question, gold: list[Range]) -> list[Range]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -23,13 +23,19 @@ class Haystack:
 
 
 def haystacks(
-    corpus: Corpus, sources: list[str], per_source: int, characters: int, seed: int
+    corpus: Corpus,
+    sources: Sequence[str],
+    per_source: int,
+    characters: int,
+    seed: int,
+    *,
+    chosen: Callable[[str], bool] = held_back,
 ) -> Iterator[Haystack]:
     """``per_source`` questions of each source with evidence, each over its own document and
-    others of the source, in random order, up to about ``characters``."""
+    others of the source, in random order, up to about ``characters``; of ``chosen`` documents."""
     for source in sources:
         rng = random.Random(f"{seed} {source}")
-        mine = [q for q in corpus.questions.get(source, []) if q.spans and held_back(q.doc)]
+        mine = [q for q in corpus.questions.get(source, []) if q.spans and chosen(q.doc)]
         docs = sorted({q.doc for q in mine if q.doc in corpus.texts})
         for kind in ("text", "table") if source == "tatqa" else ("",):
             asked = [q for q in mine if _gold(q, corpus.texts[q.doc], kind)]

@@ -1,4 +1,4 @@
-"""Train the small critic: ``python -m compressor.training.train --data DIR --out DIR``.
+"""Train the small critic: ``longdoc train critic --config compressor/training/critic.toml``.
 
 One script, top to bottom. It starts from a small sentence encoder and learns two things a
 token: keep or not (binary cross entropy) and the boundary B, I, O or E (focal cross entropy,
@@ -7,30 +7,37 @@ are not evidence is left out of the loss, as the paper has it.
 
 Simplified: no epochs, windows are drawn without end; the learning rate follows the clock (the
 run lasts ``max_minutes`` whatever the machine is). A run is resumed from the newest
-checkpoint in ``--out``; the loss goes to ``log.jsonl`` there. ``--smoke`` takes three steps.
+checkpoint in ``out``. The losses go to ``log.jsonl`` and TensorBoard there, at each checkpoint
+those on documents held back too.
 """
 
 from __future__ import annotations
 
-import argparse
+import gzip
 import json
 import math
 import random
 import shutil
+import tempfile
 import time
 import tomllib
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from compressor.critics.encoder import CriticModel, save_model, start_from
-from compressor.training.data import Example, Sampler, load
+from compressor.critics.encoder import CriticModel, load_model, save_model, start_from
+from compressor.critics.load import device_and_dtype
+from compressor.training.data import Corpus, Example, Sampler, load
+from documents.errors import DataError, SettingsError
 
+Say = Callable[[str], None]
+T = TypeVar("T")
 MAX_LENGTH = 512
 IGNORED = -100
 B, I, O, E = range(4)  # noqa: E741 - the published names of the classes
@@ -40,7 +47,12 @@ B, I, O, E = range(4)  # noqa: E741 - the published names of the classes
 class Config:
     """What ``critic.toml`` says; the file explains each."""
 
+    data: str
+    out: str
     base: str
+    start: str
+    freeze_layers: int
+    window_characters: list[int]
     seed: int
     max_minutes: float
     max_steps: int
@@ -68,12 +80,24 @@ class Batch:
     keep: Tensor
     boundary: Tensor
 
+    def on(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return Batch(*(getattr(self, each.name).to(device) for each in fields(self)))
 
-def read_config(path: Path, smoke: bool) -> Config:
-    """The configuration file, with its ``[smoke]`` values on top where asked."""
-    values: dict[str, Any] = tomllib.loads(path.read_text())
+
+def read_toml(kind: type[T], path: Path, smoke: bool) -> T:
+    """The configuration file as a ``kind``, with its ``[smoke]`` values on top where asked."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error}", "Begin with a copy of the committed file."
+        ) from error
     small = values.pop("smoke", {})
-    return replace(Config(**values), **small) if smoke else Config(**values)
+    try:
+        return kind(**(values | small if smoke else values))
+    except TypeError as error:
+        raise SettingsError(f"{path}: {error}.", "The committed file has every value.") from error
 
 
 def encode(
@@ -133,8 +157,9 @@ def label(
 
 
 def loss_of(model: CriticModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
-    """The keep loss and the boundary loss."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    """The keep loss and the boundary loss, on the model's device."""
+    batch = batch.on(model.keep.weight.device)
+    with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=bf16):
         keep, boundary = model(batch.ids, batch.types, batch.mask)
     used = batch.keep >= 0
     keep_loss = functional.binary_cross_entropy_with_logits(
@@ -169,17 +194,37 @@ def save(
     fresh.rename(current)
 
 
-def train(config: Config, data: Path, base: Path, out: Path) -> None:
-    """The run."""
+def begun(config: Config, base: Path) -> CriticModel:
+    """The model to train: from the encoder in ``base``, or on from the critic in ``start``. Word
+    embeddings and the lowest ``freeze_layers`` layers stay as they are: the backward pass, two
+    thirds of a step, stops above them."""
+    model = load_model(Path(config.start), config.attention) if config.start else None
+    model = (model or start_from(base, config.attention)).train()
+    if config.freeze_layers:
+        frozen = [model.encoder.embeddings, *model.encoder.encoder.layer[: config.freeze_layers]]
+        for part in frozen:
+            part.requires_grad_(False)
+    return model
+
+
+def train(config: Config, say: Say = print) -> Path:
+    """The run, from its newest checkpoint; the checkpoint's folder."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    base, out = base_folder(config.base), Path(config.out)
     tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    sampler = Sampler(load(data), config.sources, config.positive_share)
-    model = start_from(base, config.attention).train()
+    corpus = load(Path(config.data))
+    sampler = Sampler(corpus, config.sources, config.positive_share)
+    held = held_batches(config, corpus, tokenizer)
+    device, dtype = device_and_dtype("auto" if config.bf16 else "fp32")
+    model, bf16 = begun(config, base).to(device), dtype is torch.bfloat16
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        [each for each in model.parameters() if each.requires_grad],
+        lr=config.learning_rate,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     first = 0
     if (resume := out / "checkpoint" / "resume.pt").exists():
@@ -187,64 +232,119 @@ def train(config: Config, data: Path, base: Path, out: Path) -> None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = int(state["step"])
-    out.mkdir(parents=True, exist_ok=True)
-    started, tokens = time.monotonic(), 0
-    step = first
-    with (out / "log.jsonl").open("a") as log:
-        while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
-            rng = random.Random(config.seed * 1_000_003 + step)
-            size = rng.choice((700, 1300, 1900, 1900))
-            count = max(2, config.batch_tokens // (size // 4 + 40))
-            batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
-            rate = rate_at(config, step - first, started)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            keep_loss, boundary_loss = loss_of(model, batch, config.bf16)
-            optimizer.zero_grad()
-            (keep_loss + boundary_loss).backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            step += 1
-            tokens += int(batch.mask.sum())
-            if step % config.log_steps == 0:
-                seconds = time.monotonic() - started
-                row = {
-                    "step": step,
-                    "keep": round(keep_loss.item(), 4),
-                    "boundary": round(boundary_loss.item(), 4),
-                    "rate": rate,
-                    "tokens": tokens,
-                    "seconds": round(seconds, 1),
-                }
-                log.write(json.dumps(row) + "\n")
-                log.flush()
-            if step % config.checkpoint_steps == 0:
-                save(model, optimizer, tokenizer, out, step)
-        save(model, optimizer, tokenizer, out, step)
+    log = Log(out, first)
+    started, tokens, step = time.monotonic(), 0, first
+    while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
+        rng = random.Random(config.seed * 1_000_003 + step)
+        size = rng.choice(config.window_characters)
+        count = max(2, config.batch_tokens // (size // 4 + 40))
+        batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
+        rate = rate_at(config, step - first, started)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        keep_loss, boundary_loss = loss_of(model, batch, bf16)
+        optimizer.zero_grad()
+        (keep_loss + boundary_loss).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        step += 1
+        tokens += int(batch.mask.sum())
+        row = {"keep": keep_loss.item(), "boundary": boundary_loss.item(), "rate": rate}
+        row |= {"tokens": tokens, "seconds": time.monotonic() - started}
+        if step % config.checkpoint_steps == 0:
+            save(model, optimizer, tokenizer, out, step)
+            row |= measured(model, held, bf16)
+        if step % config.log_steps == 0 or "held_keep" in row:
+            log.write(step, row)
+            say(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
+    save(model, optimizer, tokenizer, out, step)
+    log.close()
+    return out / "checkpoint"
 
 
-def main() -> None:
-    """Read the command line and train."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of *.jsonl.gz files")
-    parser.add_argument("--config", type=Path, default=Path(__file__).with_name("critic.toml"))
-    parser.add_argument("--out", type=Path, default=Path("runs/critic"))
-    parser.add_argument("--base", type=Path, help="folder of the encoder to start from")
-    parser.add_argument("--max-minutes", type=float, help="instead of the configured time")
-    parser.add_argument("--smoke", action="store_true", help="three small steps")
-    args = parser.parse_args()
-    config = read_config(args.config, args.smoke)
-    if args.max_minutes:
-        config = replace(config, max_minutes=args.max_minutes)
-    train(config, args.data, args.base or base_folder(config.base), args.out)
+def held_batches(config: Config, corpus: Corpus, tokenizer: Tokenizer) -> list[Batch]:
+    """Windows of the documents held back, the same ones in every run; none where no source of the
+    configuration has any."""
+    rng = random.Random(0)
+    try:
+        sampler = Sampler(corpus, config.sources, config.positive_share, held=True)
+    except DataError:
+        return []
+    drawn = [sampler.examples(rng, size, 8) for size in config.window_characters]
+    return [encode(tokenizer, examples, 0.0, rng) for examples in drawn]
+
+
+def measured(model: CriticModel, held: list[Batch], bf16: bool) -> dict[str, float]:
+    """The mean losses over the held-back windows."""
+    if not held:
+        return {}
+    model.eval()
+    with torch.inference_mode():
+        losses = [loss_of(model, batch, bf16) for batch in held]
+    model.train()
+    keep, boundary = (sum(pair[i].item() for pair in losses) / len(losses) for i in (0, 1))
+    return {"held_keep": keep, "held_boundary": boundary}
+
+
+class Log:
+    """``log.jsonl`` and a TensorBoard file beside it, from step ``first`` on: what was logged
+    after the checkpoint is taken again, and goes."""
+
+    def __init__(self, out: Path, first: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / "log.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first]
+        path.write_text("".join(line + "\n" for line in kept))
+        self._lines = path.open("a")
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=first + 1)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One line, and one point a curve."""
+        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
+        self._lines.write(json.dumps({"step": step, **rounded}) + "\n")
+        self._lines.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Finish both files."""
+        self._lines.close()
+        self._board.close()
 
 
 def base_folder(name: str) -> Path:
-    """Where the encoder's files are, fetched if need be."""
+    """Where the encoder's files are: a folder, or a model fetched if need be."""
     from weights import ensure
 
-    return Path(ensure(name))
+    return Path(name) if Path(name).is_dir() else Path(ensure(name))
 
 
-if __name__ == "__main__":
-    main()
+def run(path: Path, smoke: bool, say: Say) -> Path:
+    """The stage as ``longdoc train critic`` runs it. A smoke run keeps to a fresh folder and to a
+    few made-up documents."""
+    config = read_toml(Config, path, smoke)
+    if smoke:
+        folder = Path(tempfile.mkdtemp(prefix="longdoc-smoke-"))
+        config = replace(config, data=str(made_corpus(folder)), out=str(folder / "critic"))
+    return train(config, say)
+
+
+def made_corpus(folder: Path) -> Path:
+    """A folder of documents that name one river a place, with a question about each."""
+    places = [f"Town {n}" for n in range(60)]
+    docs, questions = [], []
+    for n, place in enumerate(places):
+        fact = f"The river of {place} is called Elm {n}."
+        text = f"{place} is old. {fact} Its market is on Mondays. Few people live there now."
+        at = text.index(fact)
+        docs.append({"doc": f"squad:{place}", "text": text})
+        asked = {"question": f"Which river is at {place}?", "answers": [f"Elm {n}"]}
+        spans = [[at, at + len(fact)]]
+        questions.append({"source": "squad", "doc": f"squad:{place}", "spans": spans, **asked})
+    for name, rows in (("docs", docs), ("questions", questions)):
+        with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(row) + "\n" for row in rows)
+    return folder

@@ -1,8 +1,8 @@
 """A process to be killed: asks a question, says so once it is inside a node, and stays there.
 
 ``python resume_child.py KIND REPORT QUESTION``, where ``KIND`` is an event that a node sends
-before it is finished (context: select, answer: reason, computed: compute,
-checked: verify).
+before it is finished (plan, gathered: gather, context: assemble, answer: reason, round: judge,
+computed: compute, checked: verify).
 """
 
 from __future__ import annotations

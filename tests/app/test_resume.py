@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from app import history
+from app import caching, history
 from app.export import markdown
 from app.runs import RunLog, m001_runs
 from app.service import Question, Service
@@ -64,7 +64,9 @@ class Place:
         return self.service.log.create(QUESTION, strategy, ids, self.service.settings.hash)
 
     def killed(self, kind: str, question: str = QUESTION) -> str:
-        """A run killed with ``kill -9`` at its first event of ``kind``; its id."""
+        """A run killed with ``kill -9`` at its first event of ``kind``; its id. Nothing is known
+        to it of earlier searches."""
+        caching.clear(self.home)
         command = [sys.executable, str(Path(__file__).with_name("resume_child.py"))]
         with subprocess.Popen(
             [*command, kind, str(self.report), question],
@@ -122,7 +124,13 @@ def _lasting(record: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("kind", "node", "asked"),
-    [("context", "select", 1), ("answer", "reason", 2), ("checked", "verify", 1)],
+    [
+        ("plan", "plan", 1),
+        ("gathered", "gather", 1),
+        ("context", "assemble", 1),
+        ("answer", "reason", 2),
+        ("checked", "verify", 1),
+    ],
 )
 def test_a_killed_run_goes_on_where_it_was(
     place: Place, unbroken: dict[str, Any], kind: str, node: str, asked: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -28,6 +27,7 @@ from compressor.training.data import (
     Sampler,
     cut_window,
     held_back,
+    instructed,
     load,
     widened,
 )
@@ -35,6 +35,7 @@ from compressor.training.haystacks import haystacks
 from compressor.training.tables import head_count, made_up_questions, table_question
 from compressor.training.train import B, E, I, O, encode, label
 from documents.document import Block, Document
+from documents.errors import DataError, SettingsError
 
 TABLE = "\n".join(
     [
@@ -45,6 +46,7 @@ TABLE = "\n".join(
         "Other costs | 88 | 91",
     ]
 )
+CONFIG = Path(script.__file__).with_name("critic.toml")
 PLACES = [f"place {n}" for n in range(40)]
 SHARE = {"squad": 0.4, "tatqa": 0.3, "table_rows": 0.3, "cuad": 0.5}
 
@@ -90,7 +92,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(Path(weights.ensure("all-minilm-l6-v2")) / "tokenizer.json", folder)
     torch.manual_seed(1)
     config = BertConfig(
-        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
     )
     config.save_pretrained(folder)
     save_file(BertModel(config).state_dict(), folder / "model.safetensors")
@@ -172,8 +174,8 @@ def test_what_is_drawn_is_marked_where_it_answers(data: Path) -> None:
     held = [e for e in examples if e.gold]
     assert 60 < len(held) < 140
     for example in examples:
-        size, _, asked = example.prompt.partition(": Which river is at ")
-        place = asked.removesuffix("?")
+        size, _, asked = example.prompt.partition(": ")
+        place = re.sub("^(Which )?river (is at )?", "", asked).removesuffix("?")
         whole = "Elm" if size == "word" else f"The river of {place} is called Elm."
         marked = [example.text[a:b] for a, b in example.gold]
         if whole in example.text:
@@ -181,6 +183,14 @@ def test_what_is_drawn_is_marked_where_it_answers(data: Path) -> None:
         for (a, b), text in zip(example.gold, marked, strict=True):
             assert text == whole or (text in whole and (a == 0 or b == len(example.text)))
     assert {e.prompt.split(":")[0] for e in examples} == {"sentence", "word"}
+
+
+def test_a_clause_is_also_asked_for_by_its_name() -> None:
+    whole = 'Highlight the parts (if any) of this contract related to "Governing Law" that matter.'
+    question = Question("cuad", "cuad:x", whole, (), ())
+    asked = {instructed(question, "sentence", Random(seed)) for seed in range(60)}
+    assert f"sentence: {whole}" in asked
+    assert "sentence: every Governing Law clause " in asked
 
 
 def test_a_step_draws_what_it_drew_before(data: Path) -> None:
@@ -212,7 +222,7 @@ def _question(row: dict[str, Any]) -> Question:
 
 
 def test_no_questions_is_said() -> None:
-    with pytest.raises(ValueError, match="no questions"):
+    with pytest.raises(DataError, match="No questions"):
         Sampler(Corpus({}, {}), {"squad": 1.0}, 0.5)
 
 
@@ -280,23 +290,26 @@ def test_questions_are_made_from_row_labels() -> None:
 
 
 @pytest.fixture(scope="module")
-def smoke(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a smoke run, made as a person makes it."""
+def smoke(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> script.Config:
+    """A smoke run over made-up documents, from a tiny encoder."""
+    config = script.read_toml(script.Config, CONFIG, smoke=True)
     out = tmp_path_factory.mktemp("smoke") / "run"
-    command = [sys.executable, "-m", "compressor.training.train", "--smoke"]
-    folders = ["--data", str(data), "--base", str(base), "--out", str(out)]
-    subprocess.run([*command, *folders], check=True, timeout=300)
-    return out
+    config = replace(config, data=str(data), base=str(base), out=str(out), bf16=False)
+    assert script.train(config, lambda line: None) == out / "checkpoint"
+    return config
 
 
 def log(out: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_smoke_run_ends_with_a_critic(smoke: Path, base: Path) -> None:
-    assert [row["step"] for row in log(smoke)] == [1, 2, 3]
-    assert all(0 < row["keep"] < 10 and 0 < row["boundary"] < 10 for row in log(smoke))
-    critic = smoke / "checkpoint"
+def test_a_smoke_run_ends_with_a_critic(smoke: script.Config, base: Path) -> None:
+    rows = log(Path(smoke.out))
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert all(0 < row["keep"] < 10 and 0 < row["boundary"] < 10 for row in rows)
+    assert ["held_keep" in row for row in rows] == [False, True, False]
+    assert list((Path(smoke.out) / "tensorboard").iterdir())
+    critic = Path(smoke.out) / "checkpoint"
     shutil.copy(base / "tokenizer.json", critic)
     document = Document("d", "d.txt", TABLE, (), (Block("paragraph", 0, len(TABLE), 0),))
     compressor = Compressor(CompressorConfig(critic=critic, floor=0))
@@ -304,15 +317,32 @@ def test_a_smoke_run_ends_with_a_critic(smoke: Path, base: Path) -> None:
     assert [unit.span for unit in found.units] == [document.span(0, len(TABLE))]
 
 
-def test_a_run_goes_on_from_the_step_written(smoke: Path, data: Path, base: Path) -> None:
-    config = script.read_config(Path(script.__file__).with_name("critic.toml"), smoke=True)
-    state = _resume(smoke)
+def test_a_run_goes_on_from_the_step_written(smoke: script.Config) -> None:
+    out = Path(smoke.out)
+    state = _resume(out)
     assert state["step"] == 3
-    script.train(replace(config, max_steps=5), data, base, smoke)
-    assert [row["step"] for row in log(smoke)] == [1, 2, 3, 4, 5]
-    after = _resume(smoke)
+    script.train(replace(smoke, max_steps=5), lambda line: None)
+    assert [row["step"] for row in log(out)] == [1, 2, 3, 4, 5]
+    after = _resume(out)
     assert after["step"] == 5
     assert (_updates(state), _updates(after)) == ({3.0}, {5.0})
+
+
+def test_frozen_layers_stay_as_they_were(smoke: script.Config, base: Path, tmp_path: Path) -> None:
+    start = str(Path(smoke.out) / "checkpoint")
+    config = replace(smoke, start=start, freeze_layers=1, out=str(tmp_path / "run"))
+    after = _resume(script.train(config, lambda line: None).parent)["model"]
+    before = _resume(Path(smoke.out))["model"]
+    changed = {name for name in after if not torch.equal(after[name].half(), before[name].half())}
+    assert "keep.weight" in changed
+    assert not [n for n in changed if "embeddings" in n or "encoder.layer.0." in n]
+
+
+def test_a_configuration_that_does_not_fit_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "critic.toml"
+    path.write_text("seed = 1\ncolour = 'blue'\n")
+    with pytest.raises(SettingsError, match="colour"):
+        script.read_toml(script.Config, path, smoke=False)
 
 
 def _resume(out: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from made_documents import Tokenizer, document_of, documents
 
 from compressor.instruction import Granularity
-from compressor.units import Unit, pieces, scores, units, without_mere_headings
+from compressor.units import Unit, pieces, ranges, scores, units, without_mere_headings
 from compressor.windows import prepare
 from documents.document import Block, Document
 
@@ -80,7 +80,7 @@ def test_a_score_is_the_mean_of_the_tokens(document: Document, rng: Random) -> N
         np.mean([k for k, at in zip(keep, starts, strict=True) if unit.start <= at < unit.end])
         for unit in found
     ]
-    assert scores(found, starts, keep) == pytest.approx(expected, abs=1e-5)
+    assert scores(ranges(found, starts), keep) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,10 @@ def _in_turn(service: Service, run: str) -> bool:
 def _doing(watched: Watched, in_turn: bool) -> str:
     if watched.reasoning:
         return "Thinking…"
+    if watched.draft:
+        return "Checking whether that is all…"
+    if watched.missing and watched.passages is None:
+        return f"Looking for what is missing: {label(watched.missing)}"
     if watched.passages is not None:
         passages = _counted(watched.passages, "passage")
         return f"The model reads {passages} ({watched.tokens:,} tokens)…"

@@ -1,0 +1,72 @@
+"""Vectors of documents on disk, at most so many bytes of them: the least lately used go first."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from documents.storage import write_file
+
+
+class VectorCache:
+    """One ``.npy`` file a document and maker. It is a cache: what cannot be read or written is made
+    again, and a file that a kill cut short is never seen, as files are put in place whole."""
+
+    def __init__(self, folder: Path, most_bytes: int) -> None:
+        self._folder = folder
+        self._most = most_bytes
+
+    def get(self, document: str, name: str) -> NDArray[np.float16] | None:
+        """The document's vectors under this name, float16 [n, width]."""
+        path = self._path(document, name)
+        try:
+            found: NDArray[np.float16] = np.load(path, allow_pickle=False)
+            os.utime(path)
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def put(self, document: str, name: str, vectors: NDArray[np.float16]) -> None:
+        """Keep them, and drop what is over the limit. A full disk keeps nothing."""
+        data = io.BytesIO()
+        np.save(data, vectors)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_file(self._path(document, name), data.getvalue())
+        except OSError:
+            return
+        self._evict()
+
+    def forget(self, document: str) -> None:
+        """Drop all of a document's vectors."""
+        for path in self._folder.glob(f"{_short(document)}-*.npy"):
+            path.unlink(missing_ok=True)
+
+    def _path(self, document: str, name: str) -> Path:
+        return self._folder / f"{_short(document)}-{name}.npy"
+
+    def _evict(self) -> None:
+        """Unfinished files of a killed process are of no use after it and go like others."""
+        sized = []
+        for path in self._folder.iterdir():
+            try:
+                stat = path.stat()
+            except OSError:  # another process was faster
+                continue
+            sized.append((stat.st_mtime, stat.st_size, path))
+        total = sum(size for _, size, _ in sized)
+        for _, size, path in sorted(sized):
+            if total <= self._most:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _short(document: str) -> str:
+    """A document's id may be any text: its hash can be a file's name."""
+    return hashlib.sha256(document.encode()).hexdigest()[:24]
