@@ -44,7 +44,7 @@ class Standalone:
     leans: bool = False
 
 
-_FIGURE = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?%?")
+_FIGURE = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?%?")
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"question": {"type": "string", "maxLength": 400}},

@@ -8,6 +8,7 @@ from typing import Any
 from agent import Answer, Notes, State, answer_of, evidence_of, plan_of, planning
 from agent.computing import shown
 from agent.context import headings, pages_from_one
+from app.runs import Run
 from documents import Document, Span
 
 SCHEMA = 1
@@ -75,6 +76,20 @@ def answer_json(answer: Answer, documents: Mapping[str, Document]) -> dict[str, 
             "prompt_tokens": answer.usage.prompt_tokens,
             "completion_tokens": answer.usage.completion_tokens,
         },
+    }
+
+
+def head_json(run: Run, state: State, documents: Mapping[str, Document]) -> dict[str, Any]:
+    """What was asked, in which thread."""
+    return {
+        "run": run.id,
+        "thread": run.thread,
+        "turn": run.turn,
+        "question": run.question,
+        "follow_up": run.follow_up,
+        "strategy": run.strategy,
+        "budget": state["budget"],
+        "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
     }
 
 

@@ -17,9 +17,9 @@ from agent.strategies.full import Full
 from agent.strategies.rag import Rag
 from app import caching
 from app.checkpoints import checkpoints, prune
-from app.present import run_json
+from app.present import head_json, run_json
 from app.questions import Job, Question, job_of
-from app.runs import Run, RunLog, new_id
+from app.runs import RunLog, new_id
 from app.settings import Settings
 from app.stopping import Polled
 from compressor import Compressor
@@ -303,7 +303,7 @@ class Service:
         if job.answer:
             timings["first_token_s"] = state["first_token_s"]
         timings["total_s"] = time.monotonic() - started
-        head = _head(self.log.named(run), state, documents)
+        head = head_json(self.log.named(run), state, documents)
         result = run_json(head, state, documents, self.log.notes(run))
         result["timings"] = {key: round(value, 3) for key, value in timings.items()}
         if job.answer:
@@ -392,16 +392,3 @@ class Service:
                 self.log.append(run, "progress", {"stage": stage, "done": done, "total": total})
 
         return note
-
-
-def _head(run: Run, state: State, documents: dict[str, Document]) -> dict[str, Any]:
-    return {
-        "run": run.id,
-        "thread": run.thread,
-        "turn": run.turn,
-        "question": run.question,
-        "follow_up": run.follow_up,
-        "strategy": run.strategy,
-        "budget": state["budget"],
-        "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
-    }

@@ -157,6 +157,11 @@ def test_the_model_rewrites_by_schema_what_no_rule_does(
     assert "$81,797 million" in body["messages"][0]["content"]
 
 
+def test_punctuation_is_no_part_of_a_figure() -> None:
+    rewritten = "What were Apple's total net sales for the quarter ended July 1, 2023, by segment?"
+    assert sound(rewritten, "And by segment?", [Turn(QUARTER)])
+
+
 @pytest.mark.parametrize(
     "reply",
     [
