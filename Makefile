@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS ?= dev
 
-.PHONY: demo test lint ui clean
+.PHONY: demo test lint ui readme clean
 
 $(VENV)/.ready-%: pyproject.toml scripts/install.sh
 	PYTHON="$(PYTHON)" VENV="$(VENV)" TORCH_INDEX="$(TORCH_INDEX)" sh scripts/install.sh $*
@@ -27,6 +27,9 @@ lint: $(VENV)/.ready-$(EXTRAS)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+readme: $(VENV)/.ready-$(EXTRAS)
+	$(BIN)/python scripts/readme.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -68,11 +68,19 @@ def ask(
     password: Password = "",
     as_json: AsJson = False,
     questions: Questions = None,
+    thread: Annotated[
+        str,
+        typer.Option(metavar="RUN|last", help="a follow-up to this run; no PATH: the same files"),
+    ] = "",
+    as_is: Annotated[bool, typer.Option("--as-is", help="do not rewrite a follow-up")] = False,
 ) -> None:
-    """Answer a question over the files, with citations."""
+    """Answer a question over the files, with citations. A follow-up in a thread ("and the year
+    before?") is rewritten to stand alone, and shown as it is put."""
     from app import commands
 
-    options = commands.Options(strategy, budget, profile, password, as_json, questions, mode)
+    options = commands.Options(
+        strategy, budget, profile, password, as_json, questions, mode, thread, as_is
+    )
     commands.ask(inputs or [], options)
 
 
@@ -120,11 +128,22 @@ class Form(StrEnum):
 
 
 @app.command()
-def runs(as_json: AsJson = False) -> None:
+def runs(
+    as_json: AsJson = False,
+    thread: Annotated[str, typer.Option(metavar="RUN|last", help="only this run's thread")] = "",
+) -> None:
     """The questions asked so far: id, when, status, strategy, question; the newest first."""
     from app import history
 
-    history.show(as_json)
+    history.show(as_json, thread)
+
+
+@app.command(epilog=EXIT_CODES)
+def stop(run: RunId) -> None:
+    """Stop a run that another process works on; `resume` goes on with it."""
+    from app import history
+
+    history.stop(run)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -229,6 +248,15 @@ def doctor(as_json: AsJson = False) -> None:
     from app import doctor as room
 
     raise typer.Exit(room.main(as_json))
+
+
+@app.command()
+def graph() -> None:
+    """Print the graph that answers a question, as a Mermaid picture."""
+    from agent import build_graph
+    from app.terminal import write
+
+    write(build_graph().get_graph().draw_mermaid(with_styles=False).strip())
 
 
 @app.command(epilog=EXIT_CODES)

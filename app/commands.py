@@ -8,14 +8,15 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from app.service import Question, Service, Watch
 from app.settings import load_settings
 from app.stopping import stoppable
-from app.terminal import Bars, write, write_json
+from app.terminal import Bars, say, write, write_json
+from app.threads import documents_of, following, thread_named
 from app.watch import SEARCHING
 from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
 
@@ -35,6 +36,8 @@ class Options:
     as_json: bool
     questions: Path | None
     mode: str = "select"
+    thread: str = ""
+    as_is: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ def ask(inputs: Sequence[str], options: Options, *, answer: bool = True) -> None
 
     def one(service: Service, row: Row, watch: Watch) -> dict[str, Any]:
         question, read_s = _prepare(service, row, options, strategy, watch)
+        if options.thread:
+            question = _follow_up(service, question, options, watch)
         return service.run(question, answer=answer, watch=watch, read_s=read_s)
 
     _each(inputs, options, one, print_answer if answer else print_context, live=answer)
@@ -107,6 +112,8 @@ def _rows(inputs: Sequence[str], options: Options) -> list[Row]:
     if options.questions is not None:
         rows = list(read_questions(options.questions))
         return [Row(r.question, (*inputs, *r.paths), r.document, r.collection) for r in rows]
+    if options.questions is None and options.thread and len(inputs) == 1:
+        return [Row(inputs[0])]
     if len(inputs) < 2:
         raise QuestionError(
             "A question needs at least one file before it.",
@@ -159,6 +166,8 @@ def _prepare(
         ids.append(service.store.get(row.document).id)
     if row.collection:
         ids += service.store.collection(row.collection)
+    if not ids and options.thread:
+        ids += documents_of(service.log, thread_named(service.log, options.thread))
     if not ids:
         raise QuestionError("The row names no document.", "Add a path, document or collection.")
     question = Question(
@@ -169,6 +178,17 @@ def _prepare(
         mode=options.mode,
     )
     return question, time.monotonic() - started
+
+
+def _follow_up(service: Service, question: Question, options: Options, watch: Watch) -> Question:
+    """The question in its thread, rewritten to stand alone; on stderr, how it is put."""
+    question = replace(question, thread=thread_named(service.log, options.thread))
+    put, how = following(service, question, as_is=options.as_is, cancelled=watch.cancelled)
+    if put.follow_up:
+        say(f"Asked as: {put.text}")
+    elif how.leans:
+        say("It leans on the thread and could not be rewritten; it is asked as it is.")
+    return put
 
 
 def _strategy(options: Options) -> str:

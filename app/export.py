@@ -32,7 +32,9 @@ def markdown(record: dict[str, Any]) -> str:
 def _head(record: dict[str, Any]) -> str:
     names = ", ".join(_plain(document["name"]) for document in record["documents"])
     turns = ", read in turns" if record.get("mode") == "memory" else ""
-    return f"Asked of {names} by {record['strategy']}{turns}."
+    typed = record.get("follow_up")
+    rewritten = f" It was typed as “{_plain(typed)}”." if typed else ""
+    return f"Asked of {names} by {record['strategy']}{turns}.{rewritten}"
 
 
 def _quote(citation: dict[str, Any]) -> str:

@@ -1,7 +1,8 @@
-"""``runs``, ``resume``, ``rerun`` and ``export``: questions that were asked before."""
+"""``runs``, ``stop``, ``resume``, ``rerun`` and ``export``: questions that were asked before."""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +16,27 @@ if TYPE_CHECKING:
 
     from app.service import Service, Watch
 
+_STOP_S = 5.0
 
-def show(as_json: bool) -> None:
-    """One line, or one JSON object, a run; the newest first."""
-    runs = _log().all()
+
+def show(as_json: bool, thread: str = "") -> None:
+    """One line, or one JSON object, a run; the newest first, or a thread's in their order."""
+    log = _log()
+    if thread:
+        from app.threads import thread_named
+
+        runs = log.thread(thread_named(log, thread))
+    else:
+        runs = log.all()
     for run in runs:
         if as_json:
             write_json(_facts(run))
         else:
             at = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
             question = " ".join(run.question.split())
-            write(f"{run.id}  {at}  {run.status:<11}  {run.strategy:<4}  {question}")
+            turn = f"{run.turn:>2}  " if thread else ""
+            asked = f"  (asked: {' '.join(run.follow_up.split())})" if run.follow_up else ""
+            write(f"{run.id}  {turn}{at}  {run.status:<11}  {run.strategy:<4}  {question}{asked}")
     if not runs and not as_json:
         write('No question was asked yet. Ask one: longdoc ask report.pdf "What was revenue?"')
 
@@ -39,6 +50,27 @@ def export(run: str, form: str) -> None:
         from app.export import markdown
 
         write(markdown(record).rstrip("\n"))
+
+
+def stop(run: str) -> None:
+    """Stop a run that any process works on; back once it has stopped."""
+    log = _log()
+    status = log.named(run).status
+    if status != "running":
+        raise RunError(f"Run {run} is {status}: nobody works on it.", "`longdoc runs` lists them.")
+    log.ask_stop(run)
+    limit = time.monotonic() + _STOP_S
+    while status == "running" and time.monotonic() < limit:
+        time.sleep(0.05)
+        status = log.status(run) or "deleted"
+    if status == "running":
+        write(f"Run {run} was asked to stop and does so before its next step.")
+    else:
+        write(f"Run {run} is {status}." + _onward(run, status))
+
+
+def _onward(run: str, status: str) -> str:
+    return f" Go on: longdoc resume {run}" if status == "stopped" else ""
 
 
 def resume(run: str, profile: str, force: bool, as_json: bool) -> None:
@@ -107,4 +139,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "documents": list(run.documents),
         "settings_hash": run.settings,
         "rerun_of": run.rerun_of,
+        "thread": run.thread,
+        "turn": run.turn,
+        "follow_up": run.follow_up,
     }

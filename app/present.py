@@ -9,6 +9,7 @@ from agent import Answer, Notes, State, answer_of, evidence_of, plan_of, plannin
 from agent.computing import shown
 from agent.context import headings, pages_from_one
 from agent.memory import MemoryState, lines_of, outlook_of
+from app.runs import Run
 from documents import Document, Span
 
 SCHEMA = 1
@@ -99,6 +100,23 @@ def memory_json(
             }
             for line in lines_of(state, notes)
         ],
+    }
+
+
+def head_json(
+    run: Run, mode: str, state: State, documents: Mapping[str, Document]
+) -> dict[str, Any]:
+    """What was asked, in which thread."""
+    return {
+        "run": run.id,
+        "thread": run.thread,
+        "turn": run.turn,
+        "question": run.question,
+        "follow_up": run.follow_up,
+        "strategy": run.strategy,
+        "mode": mode,
+        "budget": state["budget"],
+        "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
     }
 
 

@@ -12,7 +12,9 @@ from app.runs import Run
 class Question:
     """A question over documents, and how to look for its answer. ``budget`` None: the setting's
     (for ``full``: what the reasoner's context holds). ``mode``: "select", evidence by the strategy,
-    or "memory", everything read in turns by the reasoner while the strategy, cprs, ranks."""
+    or "memory", everything read in turns by the reasoner while the strategy, cprs, ranks.
+    ``thread``, ``turn`` and ``follow_up`` are those of `Run`: without a thread it opens one,
+    without a turn it is the thread's next."""
 
     text: str
     documents: tuple[str, ...]
@@ -21,6 +23,9 @@ class Question:
     looking_for: str = ""
     granularity: str = "sentence"
     mode: str = "select"
+    thread: str = ""
+    turn: int = 0
+    follow_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +56,13 @@ def job_of(run: Run) -> Job:
     """The job that a run was created for."""
     rest = dict(run.asked)
     answer, read_s = rest.pop("answer", True), rest.pop("read_s", 0.0)
-    question = Question(run.question, run.documents, run.strategy, **rest)
+    question = Question(
+        run.question,
+        run.documents,
+        run.strategy,
+        thread=run.thread,
+        turn=run.turn,
+        follow_up=run.follow_up,
+        **rest,
+    )
     return Job(run.id, question, answer, read_s)

@@ -40,7 +40,9 @@ class Event:
 class Run:
     """A question as it was asked. ``status``: running, done, failed, stopped, or interrupted where
     the process that worked on it is gone. ``asked`` is the rest of what was asked, ``settings`` the
-    hash of the settings in force, ``rerun_of`` the run that this one repeats."""
+    hash of the settings in force, ``rerun_of`` the run that this one repeats. A thread's runs have
+    its id; those of one question in it have one ``turn``, from 1. ``follow_up`` is the question as
+    it was typed, where it was rewritten to stand alone."""
 
     id: str
     question: str
@@ -51,6 +53,9 @@ class Run:
     settings: str = ""
     asked: dict[str, Any] = field(default_factory=dict)
     rerun_of: str | None = None
+    thread: str = ""
+    turn: int = 1
+    follow_up: str = ""
 
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -78,8 +83,21 @@ def m002_going_on(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE runs ADD COLUMN rerun_of TEXT")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_runs, m002_going_on)
-_COLUMNS = "id, question, strategy, documents, status, created, settings, asked, rerun_of"
+def m003_threads(db: sqlite3.Connection) -> None:
+    """Runs in threads, and a stop that another process asks for."""
+    db.execute("ALTER TABLE runs ADD COLUMN thread TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE runs ADD COLUMN turn INTEGER NOT NULL DEFAULT 1")
+    db.execute("ALTER TABLE runs ADD COLUMN follow_up TEXT NOT NULL DEFAULT ''")
+    db.execute("ALTER TABLE runs ADD COLUMN stop_asked INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE runs SET thread = id")
+    db.execute("CREATE INDEX runs_by_thread ON runs (thread, turn)")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_runs, m002_going_on, m003_threads)
+_COLUMNS = (
+    "id, question, strategy, documents, status, created, settings, asked, rerun_of,"
+    " thread, turn, follow_up"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +147,22 @@ class RunLog:
         run: str = "",
         asked: dict[str, Any] | None = None,
         rerun_of: str | None = None,
+        thread: str = "",
+        turn: int = 0,
+        follow_up: str = "",
     ) -> str:
         """A new run, not yet started; its id. Who means to work on it gives it a ``run`` of
-        `new_id` and takes the claim first, else it counts as interrupted."""
+        `new_id` and takes the claim first, else it counts as interrupted. Without a ``thread`` it
+        opens one of its own; without a ``turn`` it is its thread's next."""
         run = run or new_id()
         rest = json.dumps(asked or {}, ensure_ascii=False)
         with self._db() as db:
             db.execute(
                 "INSERT INTO runs (id, created, question, strategy, documents, settings, status,"
-                " asked, rerun_of) VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?)",
+                " asked, rerun_of, thread, turn, follow_up) SELECT ?, ?, ?, ?, ?, ?, 'running', ?,"
+                " ?, ?, coalesce(nullif(?, 0), max(turn) + 1, 1), ? FROM runs WHERE thread = ?",
                 (run, time.time(), question, strategy, json.dumps(documents), settings, rest,
-                 rerun_of),
+                 rerun_of, thread or run, turn, follow_up, thread or run),
             )  # fmt: skip
         return run
 
@@ -156,7 +179,7 @@ class RunLog:
                 db.execute("UPDATE runs SET status = ? WHERE id = ?", (kind, run))
             elif kind == "resumed":
                 db.execute(
-                    "UPDATE runs SET status = 'running', settings = ? WHERE id = ?",
+                    "UPDATE runs SET status = 'running', stop_asked = 0, settings = ? WHERE id = ?",
                     (data["settings_hash"], run),
                 )
 
@@ -188,6 +211,25 @@ class RunLog:
             rows = db.execute(f"SELECT {_COLUMNS} FROM runs ORDER BY created DESC").fetchall()
         return [self._run(row) for row in rows]
 
+    def thread(self, thread: str) -> list[Run]:
+        """The thread's runs by turn, those of a turn as they were asked."""
+        with self._db() as db:
+            rows = db.execute(
+                f"SELECT {_COLUMNS} FROM runs WHERE thread = ? ORDER BY turn, created", (thread,)
+            ).fetchall()
+        return [self._run(row) for row in rows]
+
+    def ask_stop(self, run: str) -> None:
+        """Ask whoever works on a run to stop."""
+        with self._db() as db:
+            db.execute("UPDATE runs SET stop_asked = 1 WHERE id = ?", (run,))
+
+    def stop_asked(self, run: str) -> bool:
+        """Whether somebody asked for a stop since the run was taken up."""
+        with self._db() as db:
+            row = db.execute("SELECT stop_asked FROM runs WHERE id = ?", (run,)).fetchone()
+        return row is None or bool(row[0])
+
     def status(self, run: str) -> str | None:
         """The status that `Run` has; None if there is no such run."""
         found = self.find(run)
@@ -204,12 +246,12 @@ class RunLog:
         return total + last - begun
 
     def _run(self, row: tuple[Any, ...]) -> Run:
-        key, question, strategy, documents, status, created, settings, asked, rerun_of = row
+        key, question, strategy, documents, status, created, settings, asked, *rest = row
         if status == "running" and not self.claims.taken(key):
             status = self._ended(key)
         ids = tuple(json.loads(documents))
         return Run(
-            key, question, strategy, ids, status, created, settings, json.loads(asked), rerun_of
+            key, question, strategy, ids, status, created, settings, json.loads(asked), *rest
         )
 
     def _ended(self, run: str) -> str:

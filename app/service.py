@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -19,10 +18,12 @@ from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
 from app import caching
-from app.present import run_json
+from app.checkpoints import checkpoints, prune
+from app.present import head_json, run_json
 from app.questions import Job, Question, job_of
 from app.runs import RunLog, new_id
 from app.settings import Settings
+from app.stopping import Polled
 from compressor import Compressor
 from documents import Document, DocumentStore, IsCancelled, Progress
 from documents.errors import (
@@ -128,6 +129,7 @@ class Service:
         it, whose answers quote it."""
         document = self.store.info(identity).id
         self.log.forget(document)
+        prune(self.settings.home, self.log)
         self.store.delete(document)
 
     def run(
@@ -141,7 +143,7 @@ class Service:
     ) -> dict[str, Any]:
         """Answer a question (or only select its context) and return the record of `run_json`.
         Every event is in the run log before anybody hears it. Raises `LongdocError`s."""
-        self._check(question)
+        self.check(question)
         return self._execute(self._create(question, answer, read_s, rerun_of), watch)
 
     def resume(self, run: str, *, force: bool = False, watch: Watch = UNWATCHED) -> dict[str, Any]:
@@ -150,9 +152,7 @@ class Service:
         not those it was started with, unless forced."""
         self.log.named(run)
         if not self.log.claims.take(run):
-            raise RunError(
-                f"Run {run} is being worked on.", "Wait for it, or stop it where it was started."
-            )
+            raise RunError(f"Run {run} is being worked on.", f"Wait for it, or: longdoc stop {run}")
         try:
             return self._execute(self._broken_off(run, force), watch)
         finally:
@@ -174,7 +174,7 @@ class Service:
         """Answer in the background, one after the other, so that none slows another down; watch
         `log.events` by the ids returned. Raises `QuestionError` before anything starts."""
         for question in questions:
-            self._check(question)
+            self.check(question)
         jobs = [self._create(question) for question in questions]
         runs = [job.run for job in jobs]
         for run in runs:
@@ -202,9 +202,11 @@ class Service:
         return run in self._stops or self.log.status(run) == "running"
 
     def stop(self, run: str) -> None:
-        """Ask a run started here to stop."""
+        """Ask a run to stop, wherever it is worked on."""
         if (stop := self._stops.get(run)) is not None:
             stop.set()
+        else:
+            self.log.ask_stop(run)
 
     def compare(
         self, question: Question, strategies: Sequence[str], **options: Any
@@ -220,7 +222,8 @@ class Service:
                 results[name] = {"error": error.message, "hint": error.hint}
         return {"schema": 1, "question": question.text, "strategies": results}
 
-    def _check(self, question: Question) -> None:
+    def check(self, question: Question) -> None:
+        """Raise `QuestionError` where a question is empty or too long."""
         if not question.text.strip():
             raise QuestionError("The question is empty.", "Ask something about the documents.")
         if question.mode == "memory" and question.strategy != "cprs":
@@ -253,6 +256,9 @@ class Service:
                 run=job.run,
                 asked=job.asked(),
                 rerun_of=rerun_of,
+                thread=question.thread,
+                turn=question.turn,
+                follow_up=question.follow_up,
             )
         except StorageError:
             self.log.claims.drop(job.run)
@@ -293,21 +299,8 @@ class Service:
 
         try:
             documents = {key: self.store.get(key) for key in question.documents}
-            deps = Deps(
-                documents=documents,
-                strategies=self.strategies,
-                reasoner=lambda: self.reasoner,
-                notes=self.log.notes(run),
-                emit=record,
-                progress=watch.progress,
-                cancelled=watch.cancelled,
-                least_score=self.settings.least_score,
-                arithmetic=self.settings.arithmetic,
-                plan=self.settings.plan,
-                max_rounds=self.settings.max_rounds,
-                turn=self._turn,
-                step_s=self.settings.step_timeout_s,
-            )
+            cancelled = Polled(watch.cancelled, lambda: self.log.stop_asked(run))
+            deps = self.deps(documents, self.log.notes(run), record, watch.progress, cancelled)
             state = self._graph_run(job, deps)
         except LongdocError as error:
             kind = "stopped" if isinstance(error, Cancelled) else "failed"
@@ -317,21 +310,18 @@ class Service:
         if job.answer:
             timings["first_token_s"] = state["first_token_s"]
         timings["total_s"] = time.monotonic() - started
-        result = run_json(_head(job, state, documents), state, documents, self.log.notes(run))
+        head = head_json(self.log.named(run), question.mode, state, documents)
+        result = run_json(head, state, documents, self.log.notes(run))
         result["timings"] = {key: round(value, 3) for key, value in timings.items()}
         if job.answer:
             result["model"] = self.reasoner.model
         result["settings_hash"] = self.settings.hash
         record("done", result)
+        prune(self.settings.home, self.log)
         return result
 
     def _graph_run(self, job: Job, deps: Deps) -> State:
-        from langgraph.checkpoint.sqlite import SqliteSaver
-
-        path = self.settings.home / "checkpoints.sqlite"
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        try:
-            saver = SqliteSaver(connection)
+        with checkpoints(self.settings.home) as saver:
             graph = (
                 build_memory_graph(saver, answer=job.answer)
                 if job.question.mode == "memory"
@@ -353,18 +343,39 @@ class Service:
                 deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
                 if node == "end":
                     return state
-            begin = self._state(job.question, deps.notes) if node == "start" else None
+            begin = self.begin(job.question, deps.notes) if node == "start" else None
             # sync: a node's outcome is on the disk before the next one starts
-            result = graph.invoke(begin, config, context=deps, durability="sync")
-        except sqlite3.Error as error:
-            raise StorageError(
-                f"{path} cannot be written: {error}.", "Free some space on that disk."
-            ) from error
-        finally:
-            connection.close()
-        return result  # type: ignore[return-value]  # invoke is typed as a plain dict
+            return graph.invoke(  # type: ignore[return-value]  # typed as a plain dict
+                begin, config, context=deps, durability="sync"
+            )
 
-    def _state(self, question: Question, notes: Notes) -> State:
+    def deps(
+        self,
+        documents: dict[str, Document],
+        notes: Notes,
+        emit: Emit,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+    ) -> Deps:
+        """What the graph works with."""
+        return Deps(
+            documents=documents,
+            strategies=self.strategies,
+            reasoner=lambda: self.reasoner,
+            notes=notes,
+            emit=emit,
+            progress=progress,
+            cancelled=cancelled,
+            least_score=self.settings.least_score,
+            arithmetic=self.settings.arithmetic,
+            plan=self.settings.plan,
+            max_rounds=self.settings.max_rounds,
+            turn=self._turn,
+            step_s=self.settings.step_timeout_s,
+        )
+
+    def begin(self, question: Question, notes: Notes) -> State:
+        """The state that the graph starts with."""
         begin: State = {
             "question": notes.put(question.text),
             "looking_for": notes.put(question.looking_for) if question.looking_for else "",
@@ -404,14 +415,3 @@ class Service:
                 self.log.append(run, "progress", {"stage": stage, "done": done, "total": total})
 
         return note
-
-
-def _head(job: Job, state: State, documents: dict[str, Document]) -> dict[str, Any]:
-    return {
-        "run": job.run,
-        "question": job.question.text,
-        "strategy": job.question.strategy,
-        "mode": job.question.mode,
-        "budget": state["budget"],
-        "documents": [{"document": d.id, "name": d.name} for d in documents.values()],
-    }

@@ -1,13 +1,35 @@
-"""Ctrl-C asks the work to stop, which it does between two batches, within a second."""
+"""Stops: by Ctrl-C, or asked for in the run log by another process. The work heeds them between
+two batches, within a second."""
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from documents import IsCancelled
+
+_POLL_S = 0.2
+
+
+@dataclass(slots=True)
+class Polled:
+    """True once ``here`` is, or once ``elsewhere``, which is asked five times a second at most."""
+
+    here: IsCancelled
+    elsewhere: IsCancelled
+    _at: float = 0.0
+    _stopped: bool = False
+
+    def __call__(self) -> bool:
+        """Whether to stop."""
+        now = time.monotonic()
+        if not self._stopped and now - self._at >= _POLL_S:
+            self._at, self._stopped = now, self.elsewhere()
+        return self._stopped or self.here()
 
 
 @contextmanager

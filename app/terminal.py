@@ -30,6 +30,12 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
+def say(text: str) -> None:
+    """A line beside the result."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
 def write_json(value: Any) -> None:
     """A result for machines, on one line."""
     write(json.dumps(value, ensure_ascii=False))

@@ -16,7 +16,7 @@ from ui.parts.errors import show_error
 from ui.parts.library import newly_read, show_library
 from ui.parts.page import show_page
 from ui.parts.rooms import open_service
-from ui.parts.text import label
+from ui.parts.thread import show_follow_up, show_question
 
 EMPTY = """
 ### Ask a long document a question
@@ -54,17 +54,18 @@ def _results(service: Service) -> None:
         if found:
             st.caption("The answer at this address is no longer there. Ask again.")
         return
-    st.markdown(f"#### {label(runs[0].question)}", anchors=False)
+    show_question(service, runs)
     opened = place.opened()
     citation = _citation(service, runs, opened)
     if opened is None or citation is None:
         _side_by_side(service, runs)
-        return
-    left, right = st.columns([max(len(runs), 1.4), 1.4], gap="medium")
-    with left:
-        _side_by_side(service, runs)
-    with right:
-        show_page(service, opened, citation)
+    else:
+        left, right = st.columns([max(len(runs), 1.4), 1.4], gap="medium")
+        with left:
+            _side_by_side(service, runs)
+        with right:
+            show_page(service, opened, citation)
+    show_follow_up(service, runs)
 
 
 def _side_by_side(service: Service, runs: list[Run]) -> None:

@@ -115,7 +115,11 @@ def answers(place: Place, unbroken: dict[str, Any]) -> None:
 
 def _lasting(record: dict[str, Any]) -> dict[str, Any]:
     """A record without what differs from run to run."""
-    return {key: value for key, value in record.items() if key not in ("run", "timings")}
+    return {
+        key: value
+        for key, value in record.items()
+        if key not in ("run", "thread", "turn", "timings")
+    }
 
 
 @pytest.mark.parametrize(
@@ -179,6 +183,7 @@ def test_a_run_killed_after_its_last_node_asks_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("app.service.prune", lambda home, log: None)  # killed before it
     run = place.service.run(place.question)["run"]
     with sqlite3.connect(place.home / "runs.sqlite") as db:
         db.execute("DELETE FROM events WHERE run = ? AND kind = 'done'", (run,))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import TextInput
 from talking_server import TalkingServer
 
 import ui
@@ -103,7 +104,7 @@ def test_stop_ends_an_answer_and_keeps_what_had_come(
     asked = time.monotonic()
     _until_done(page)
     assert time.monotonic() - asked < 3
-    assert "Stopped." in _shown(page)
+    assert f"Stopped. To go on with it: `longdoc resume {run}`" in _shown(page)
     assert "A word." in _shown(page)
 
 
@@ -129,6 +130,7 @@ def test_a_run_left_by_a_stopped_process_does_not_wait_for_ever(service: Service
     run = service.log.create("What?", "rag", [add("report.md", REPORT)], "")
     page = _page(run=run)
     assert "was stopped while it worked" in page.error[0].value
+    assert f"longdoc resume {run}" in page.error[0].value
     assert "Stop" not in _buttons(page)
 
 
@@ -148,3 +150,52 @@ def test_runs_started_together_are_answered_in_turn(service: Service, add: Add) 
     begun = next(iter(service.log.events(second)))
     assert done.kind == "done"
     assert begun.at >= done.at
+
+
+def test_a_follow_up_is_rewritten_shown_and_corrected(
+    service: Service, add: Add, talker: TalkingServer
+) -> None:
+    talker.says = "Sales were $5 million in 2023 [1]."
+    add("report.md", "# Report\n\nSales were $5 million in 2023 and $4 million in 2022 and 2021.\n")
+    page = _until_done(_ask(_page(), "What were sales in 2023?"))
+    assert not [field.label for field in page.text_input if field.label == "Asked as"]
+
+    _field(page, "Follow-up").set_value("and the year before?")
+    _press(page, "Ask the follow-up")
+    page = _until_done(page)
+    assert "and the year before?" in _shown(page)
+    assert _field(page, "Asked as").value == "What were sales in 2022?"
+    run = service.log.named(_at(page, "run"))
+    assert (run.turn, run.question, run.follow_up) == (
+        2, "What were sales in 2022?", "and the year before?",
+    )  # fmt: skip
+
+    _field(page, "Asked as").set_value("What were sales in 2021?")
+    _press(page, "Ask this instead")
+    page = _until_done(page)
+    corrected = service.log.named(_at(page, "run"))
+    assert (corrected.thread, corrected.turn) == (run.thread, 2)
+    assert (corrected.question, corrected.follow_up) == (
+        "What were sales in 2021?", "and the year before?",
+    )  # fmt: skip
+
+    next(button for button in page.button if button.label.startswith(r"1\.")).click().run()
+    assert service.log.named(_at(page, "run")).question == "What were sales in 2023?"
+    assert not page.exception
+
+
+def test_an_empty_follow_up_starts_nothing(service: Service, add: Add) -> None:
+    add("report.md", REPORT)
+    page = _until_done(_ask(_page(), "What were sales?"))
+    _press(page, "Ask the follow-up")
+    assert "question is empty" in page.error[0].value
+    assert len(service.log.all()) == 1
+
+
+def _field(page: AppTest, name: str) -> TextInput:
+    return next(field for field in page.text_input if field.label == name)
+
+
+def _press(page: AppTest, name: str) -> None:
+    next(button for button in page.button if button.label == name).click().run()
+    assert not page.exception

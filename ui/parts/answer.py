@@ -44,7 +44,7 @@ def _watched(service: Service, run: str) -> Watched:
         if not working and not watched.ended:
             watched.status = "failed"
             watched.error = "longdoc was stopped while it worked on this."
-            watched.hint = "Ask again."
+            watched.hint = f"Go on with it: longdoc resume {run}"
     return watched
 
 
@@ -98,7 +98,8 @@ def _ended(run: Run, watched: Watched) -> None:
         return
     st.markdown(f"**{name}**")
     if watched.status == "stopped":
-        st.caption(":material/stop_circle: Stopped.")
+        go_on = f"To go on with it: `longdoc resume {run.id}`"
+        st.caption(f":material/stop_circle: Stopped. {go_on}")
     else:
         show_failure(watched.error, watched.hint)
     if watched.answer:

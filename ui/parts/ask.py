@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from app.runs import new_id
 from app.service import Question, Service
 from documents import DocumentInfo
 from documents.errors import LongdocError, QuestionError
@@ -54,8 +55,13 @@ def _start(service: Service) -> list[str]:
     if not strategies:
         raise QuestionError("No strategy is chosen.", "Choose CPRS or RAG below the question.")
     text = (st.session_state["question"] or "").strip()
+    thread = new_id()
     return service.start(
-        [Question(text, tuple(chosen), name) for name in STRATEGIES if name in strategies]
+        [
+            Question(text, tuple(chosen), name, thread=thread, turn=1)
+            for name in STRATEGIES
+            if name in strategies
+        ]
     )
 
 
