@@ -11,9 +11,9 @@ from fractions import Fraction
 from typing import Any
 
 from agent.arithmetic import Operand, Parsed, Quantity, evaluate, parse, rounded
-from agent.citations import figures, quote_at
+from agent.citations import quote_at
 from agent.context import render
-from agent.figures import EXCEPTIONS, Figure, printed, scale_over
+from agent.figures import EXCEPTIONS, Figure, numbers, printed, scale_over
 from agent.values import Citation, Computed, ComputedOperand
 from documents import Document, Evidence, IsCancelled
 from documents.errors import ExpressionError, ReasonerError
@@ -139,7 +139,7 @@ def citations(
         span = evidence[operand.n - 1].span
         document = documents[span.document]
         quote = quote_at(document, span, span.start + operand.start)
-        verified = figures(operand.figure) <= figures(document.slice(quote))
+        verified = numbers(operand.figure) <= numbers(document.slice(quote))
         old = found.get((operand.n, quote.start))
         if old is None or old.verified:
             made = Citation(operand.n, quote, verified, claim(one), "longdoc")

@@ -1,4 +1,4 @@
-"""The graph: select → reason → compute → verify.
+"""The graph: select → reason → compute → verify (→ repair → verify, once).
 
 State holds ids, offsets and hashes, never text: LangGraph writes the whole state at each step.
 Texts go to `Notes`, a content-addressed store that the caller provides.
@@ -17,9 +17,9 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agent import computing
-from agent.absence import WITHHELD, Gate, absence_text, absent, best_score, frame
-from agent.citations import cite
+from agent import computing, repairing
+from agent.absence import WITHHELD, absence_text, absent, best_score
+from agent.citations import Cited, cite
 from agent.context import render
 from agent.values import (
     Answer,
@@ -31,6 +31,7 @@ from agent.values import (
     Usage,
     Verdict,
 )
+from agent.who import gate_for
 from documents import Document, Evidence, IsCancelled, Progress, Span
 from documents.errors import ExpressionError, ReasonerError
 from documents.progress import check
@@ -52,14 +53,15 @@ class Notes(Protocol):
 
 Emit = Callable[[str, dict[str, Any]], None]
 """``emit(kind, data)``: one event of the run. Kinds: context, reasoning, answer,
-computed, checked."""
+computed, checked, repair."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deps:
     """What a run works with; handed to the graph as its context, never checkpointed.
     Evidence whose best score is under ``least_score`` answers nothing. ``arithmetic``: what a
-    question asks to be computed is computed here, too."""
+    question asks to be computed is computed here, too. ``repairs``: how often a contradiction
+    goes back to the reasoner."""
 
     documents: Mapping[str, Document]
     strategies: Mapping[str, ContextStrategy]
@@ -70,12 +72,13 @@ class Deps:
     cancelled: IsCancelled
     least_score: float = 0.0
     arithmetic: bool = True
+    repairs: int = 1
 
 
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
-    rows n, document id, start, end, verified, by; question, texts and ``computed``
-    are keys of `Notes`."""
+    rows n, document id, start, end, verified, by; question, texts, ``computed`` and
+    ``unsupported`` are keys of `Notes`. ``contradicted`` claims may go back, ``repairs`` times."""
 
     question: str
     looking_for: str
@@ -97,6 +100,9 @@ class State(TypedDict, total=False):
     withheld: int
     computed: str
     verdict: Verdict
+    unsupported: str
+    contradicted: int
+    repairs: int
 
 
 def build_graph(
@@ -113,7 +119,9 @@ def build_graph(
         graph.add_node("compute", compute)
         graph.add_edge("reason", "compute")
         graph.add_edge("compute", "verify")
-        graph.add_edge("verify", END)
+        graph.add_node("repair", repair)
+        graph.add_conditional_edges("verify", _after_verify, ["repair", END])
+        graph.add_edge("repair", "verify")
     else:
         graph.add_edge("select", END)
     return graph.compile(checkpointer=checkpointer)
@@ -173,7 +181,7 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         deps.emit("answer", {"text": text})
         return _unasked(deps.notes.put(text))
     messages = answer_messages(question, render(evidence, deps.documents))
-    gate = Gate(frame(evidence, deps.documents), question)
+    gate = gate_for(question, evidence, deps.documents)
     reasoning: list[str] = []
     answer: list[str] = []
 
@@ -264,24 +272,70 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
         update: State = {"citations": [], "unknown": []}
         deps.emit("checked", {**update, "verdict": state["verdict"]})
         return update
-    text = deps.notes.get(state["answer"]) if state["answer"] else ""
     evidence = evidence_of(state)
-    computed = computed_of(state, deps.notes)
-    for one in computed:  # its result stands nowhere: its operands are checked instead
-        text = text.removesuffix(computing.sentence(one)).rstrip()
-    citations, unknown = cite(text, evidence, deps.documents)
-    for one in computed:
+    text, found = _cited(state, deps)
+    citations = found.citations
+    for one in computed_of(state, deps.notes):  # its result stands nowhere: its operands do
         citations += tuple(computing.citations(one, evidence, deps.documents))
         text = f"{text}\n{computing.sentence(one)}".strip()
-    verdict = verdict_of(text, citations, state.get("withheld", 0))
+    unheld = len(found.unsupported)
     update = {
         "citations": [
             (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
         ],
-        "unknown": list(unknown),
-        "verdict": verdict,
+        "unknown": list(found.unknown),
+        "verdict": verdict_of(text, citations, state.get("withheld", 0), unheld),
+        "unsupported": deps.notes.put("\n".join(found.unsupported)) if unheld else "",
+        "contradicted": len(found.contradicted),
     }
-    deps.emit("checked", dict(update))
+    deps.emit("checked", {**update, "unsupported": list(found.unsupported)})
+    return update
+
+
+def _cited(state: State, deps: Deps) -> tuple[str, Cited]:
+    """What the reasoner said, and what was found out about it."""
+    text = deps.notes.get(state["answer"]) if state["answer"] else ""
+    for one in computed_of(state, deps.notes):
+        text = text.removesuffix(computing.sentence(one)).rstrip()
+    question = deps.notes.get(state["question"])
+    return text, cite(text, evidence_of(state), deps.documents, question)
+
+
+def _after_verify(state: State, runtime: Runtime[Deps]) -> str:
+    again = state.get("contradicted", 0) and state.get("repairs", 0) < runtime.context.repairs
+    return "repair" if again else END
+
+
+def repair(state: State, runtime: Runtime[Deps]) -> State:
+    """Tell the reasoner what its quotes say, once, and take what it answers if that is better
+    founded. ``repair`` events hold the answer that stands now."""
+    deps = runtime.context
+    check(deps.cancelled)
+    evidence, question = evidence_of(state), deps.notes.get(state["question"])
+    said, found = _cited(state, deps)
+    mistakes = [m.text for c in found.contradicted for m in c.mistakes]
+    update = State(repairs=state.get("repairs", 0) + 1)
+    try:
+        made = repairing.repaired(
+            question,
+            said,
+            found,
+            evidence,
+            deps.documents,
+            reasoner=deps.reasoner(),
+            cancelled=deps.cancelled,
+        )
+    except ReasonerError as error:
+        told = {"mistakes": mistakes, "taken": False, "text": deps.notes.get(state["answer"])}
+        deps.emit("repair", {**told, "failed": error.message})
+        return update
+    text = "\n".join([made.text, *map(computing.sentence, computed_of(state, deps.notes))])
+    text = text if made.taken else deps.notes.get(state["answer"])
+    deps.emit("repair", {"mistakes": mistakes, "taken": made.taken, "text": text})
+    used = state.get("usage", (0, 0))
+    update["usage"] = (used[0] + made.usage.prompt_tokens, used[1] + made.usage.completion_tokens)
+    if made.taken:
+        update |= {"answer": deps.notes.put(text), "withheld": made.withheld}
     return update
 
 
@@ -299,6 +353,7 @@ def computed_of(state: State, notes: Notes) -> tuple[Computed, ...]:
 def answer_of(state: State, notes: Notes) -> Answer:
     """The answer that a finished run's state names."""
     keys = state.get("answer", ""), state.get("reasoning", "")
+    unheld = state.get("unsupported", "")
     text, reasoning = (notes.get(key) if key else "" for key in keys)
     citations = tuple(
         Citation(n, Span(key, start, end), verified, by=by)
@@ -312,14 +367,17 @@ def answer_of(state: State, notes: Notes) -> Answer:
         usage=Usage(*state.get("usage", (0, 0))),
         unknown=tuple(state.get("unknown", [])),
         computed=computed_of(state, notes),
+        unsupported=tuple(notes.get(unheld).splitlines()) if unheld else (),
     )
 
 
-def verdict_of(text: str, citations: tuple[Citation, ...], withheld: int = 0) -> Verdict:
-    """Whether the answer answers: wholly only where a citation of each cited claim holds and no
+def verdict_of(
+    text: str, citations: tuple[Citation, ...], withheld: int = 0, unsupported: int = 0
+) -> Verdict:
+    """Whether the answer answers: wholly only where a citation of each claim holds and no
     sentence was withheld."""
     if not text or parse_answer(text).refused:
         return "not_in_documents"
     held = {citation.claim for citation in citations if citation.verified}
-    whole = held == {citation.claim for citation in citations} and not withheld
+    whole = held == {citation.claim for citation in citations} and not (withheld or unsupported)
     return "answered" if held and whole else "partly"

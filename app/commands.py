@@ -187,6 +187,8 @@ class Live:
     def __call__(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "resumed":
             self._late = data["node"] not in ("select", "reason")
+        if kind == "repair" and data["taken"] and self.answered:
+            write(f"\n\nThat was not what the evidence says. Asked again:\n{data['text']}")
         if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()
@@ -203,6 +205,8 @@ def print_answer(result: dict[str, Any]) -> None:
         write(f"Verdict: {result['verdict'].replace('_', ' ')}")
     for citation in result["citations"]:
         write(citation_line(citation))
+    for sentence in result["unsupported"]:
+        write(f"Not supported: {sentence}")
     write(summary_line(result))
 
 

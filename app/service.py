@@ -279,6 +279,7 @@ class Service:
                 cancelled=watch.cancelled,
                 least_score=self.settings.least_score,
                 arithmetic=self.settings.arithmetic,
+                repairs=self.settings.repairs,
             )
             state = self._graph_run(job, deps)
         except LongdocError as error:

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     arithmetic: bool = Field(
         True, description="compute what a question asks to be computed from cited figures"
     )
+    repairs: int = Field(
+        1, ge=0, le=3, description="how often an answer that its quotes contradict is asked again"
+    )
     reasoner: ReasonerConfig = Field(default=ReasonerConfig(), description="the reasoning model")
     compressor: CompressorConfig = Field(default=CompressorConfig(), description="the critic")
     retrieval: RetrievalConfig = Field(default=RetrievalConfig(), description="the RAG baseline")

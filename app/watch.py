@@ -54,6 +54,8 @@ class Watched:
         elif kind == "answer":
             self.answer += data["text"]
             self.stage = ""
+        elif kind == "repair":
+            self.answer = data["text"]  # what stands now, whether it was changed or not
         elif kind == "resumed":
             self._go_on(data["node"])
         elif kind in ENDS:
