@@ -10,6 +10,7 @@ import bisect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from agent.figures import Figure, every
 from documents import Block, Document
@@ -24,6 +25,13 @@ _GAP = 30.0
 _DOUBT = 1.3
 """How much further off the second nearest head must be."""
 _MOST_ROWS = 400
+_INSIDE = ("table_row", "furniture")
+_TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d/])(?<!\d[.,])(?:\d{1,2}|(?:19|20)\d\d)(?![\d%/]|[.,]\d)")
+_STOP = frozenset(
+    "the a an in on of for this that these those it its as at by to from and or is are was were be "
+    "been what which who how much many did do does has have had with their there than therefore "
+    "answer please give find during company ended".split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,19 @@ class Row:
     block: Block
     label: str
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as one of its table: its label's words, whether it has figures, and the ``group`` it
+    is in: the last row over it that has none."""
+
+    start: int
+    label: str
+    words: frozenset[str]
+    figures: bool
+    group_words: frozenset[str]
+    group: str
 
 
 Range = tuple[int, int]
@@ -95,20 +116,38 @@ def label_of(document: Document, block: Block) -> tuple[str, bool]:
     return label, len(texts) < len(ranges)
 
 
-def rows_around(document: Document, row: Block) -> list[Block]:
+def table_around(document: Document, row: Block) -> tuple[Line, ...]:
     """The rows of the table that ``row`` is in, in order, on all the pages that it runs over."""
     index = _index(document, row)
-    found = [row]
-    for step in (-1, 1):
-        at = index + step
-        while 0 <= at < len(document.blocks) and len(found) < _MOST_ROWS:
-            block = document.blocks[at]
-            if block.kind not in ("table_row", "furniture"):
-                break
-            if block.kind == "table_row":
-                found.append(block)
-            at += step
-    return sorted(found, key=lambda block: block.start)
+    first = index
+    while first > 0 and index - first < _MOST_ROWS and document.blocks[first - 1].kind in _INSIDE:
+        first -= 1
+    return _table(document, first)
+
+
+@lru_cache(maxsize=64)
+def _table(document: Document, first: int) -> tuple[Line, ...]:
+    lines: list[Line] = []
+    group = ""
+    for block in document.blocks[first : first + 2 * _MOST_ROWS]:
+        if block.kind not in _INSIDE:
+            break
+        if block.kind == "table_row":
+            label, figures = label_of(document, block)
+            lines.append(Line(block.start, label, tokens(label), figures, tokens(group), group))
+            if not figures and "\t" not in document.text[block.start : block.end]:
+                group = label
+    return tuple(lines)
+
+
+def tokens(text: str) -> frozenset[str]:
+    """The words, years and small numbers of a label or a question, singular and folded."""
+    found = set()
+    for match in _TOKEN.finditer(text.replace("&", "")):
+        word = match[0].casefold()
+        if word not in _STOP:
+            found.add(word[:-1] if len(word) > 3 and word.endswith("s") else word)
+    return frozenset(found)
 
 
 def _index(document: Document, block: Block) -> int:

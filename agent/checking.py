@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agent.cells import Cell, Row, label_of, row_at, rows_around
+from agent.cells import Cell, Line, Row, row_at, table_around, tokens
 from agent.context import column_heads
 from agent.figures import EXCEPTIONS, POWERS, Figure, every, keys, scale_over
-from agent.periods import DATE, YEAR, another, period, relative, years_of
+from agent.periods import DATE, DAY, YEAR, another, period, relative, years_of
 from agent.values import Mistake, MistakeKind
-from documents import Block, Document, Span
+from documents import Document, Span
 
 CONTRADICTS: frozenset[MistakeKind] = frozenset({"row", "period", "unit", "scale"})
 """Kinds that say that the quote tells otherwise; the rest say that it does not tell."""
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w&'’.-]*[A-Za-z](?:\s+[A-Z][\w&'’.-]*[A-Za-z])*")
-_TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d.,/])\d{1,2}(?![\d.,/%])|(?<![\d.,/])(?:19|20)\d\d\b")
 _RATE = re.compile(r"%|percent|per cent|\brate\b|\bmargin\b|\bshare\b|\bratio\b", re.IGNORECASE)
 _FORM = re.compile(r"\b(?:10|20|40|8|6)-[KQF]\b")
 _TITLE_PAGE = 2_000
-_MOST_IN_GROUP = 40
+_COUNTED = 100
+"""Whole numbers below this may stand in the words over a quote as well as in it."""
 _WHOLE = 1_000_000
 """What a figure without a scale must come to, to be another one's amount written out."""
 _PLAIN = frozenset(
@@ -35,11 +35,6 @@ _PLAIN = frozenset(
     "therefore according based document section page table note notes company".split()
 )
 """Words that are capitalised for where they stand, not for what they name."""
-_STOP = frozenset(
-    "the a an in on of for this that these those it its as at by to from and or is are was were be "
-    "been what which who how much many did do does has have had with their there than therefore "
-    "answer please give find during company ended".split()
-)
 _GENERAL = frozenset("total net other amount balance average change value number".split())
 
 
@@ -60,14 +55,16 @@ def mistakes(
         [text, document.name, document.text[:_TITLE_PAGE], *over, *column_heads(document, quote)]
     )
     dates = DATE.findall(claim)
-    bare = _blank(_FORM, _blank(DATE, claim))
+    bare = _blank(DAY, _blank(_FORM, _blank(DATE, claim)))
     said = list(every(bare))
     amounts = [figure for figure in said if not figure.year]
     found: list[Mistake] = []
+    there, folded = keys(every(frame)), fold(frame)
     for figure in amounts:
+        if _counts(figure) and figure.key in there:  # "Level 2", "12 months": no amount
+            continue
         wrong = _of_figure(figure, amounts, _Asked(claim, bare, question), document, quote)
         found += [wrong] if wrong else []
-    there, folded = keys(every(frame)), fold(frame)
     found += [_absent("figure", one.key) for one in said if one.year and one.key not in there]
     found += [_absent("date", date) for date in dates if fold(date) not in folded]
     found += [_absent("name", name) for name in names(bare) if fold(name) not in folded]
@@ -98,19 +95,25 @@ def fold(text: str) -> str:
     return re.sub(r"[\s,.]+", " ", text).strip().casefold()
 
 
-def in_another_row(row: Row, document: Document, said: str, question: str = "") -> str:
+def in_another_row(
+    row: Row, document: Document, said: str, question: str = "", heads: Sequence[str] = ()
+) -> str:
     """The label of a row of the same table that fits better what was said, and where that leaves
-    it open, what was asked; empty where the row itself fits."""
-    own = tokens(row.label)
-    if not own:
+    it open, what was asked; empty where the row itself fits. Words of ``heads``, over the figure,
+    speak of its column."""
+    column = tokens(" ".join(heads))
+    table = table_around(document, row.block)
+    own = next(line for line in table if line.start == row.block.start)
+    if not own.words:
         return ""
-    table = rows_around(document, row.block)
-    if named := _named_alone(row, table, document, tokens(said)):
+    others = [line for line in table if line.figures and line is not own]
+    spoken = tokens(said) - (column - own.words)
+    if named := _named_alone(own, others, spoken):
         return named
-    for asked in (tokens(said), tokens(said) | tokens(question)):
-        if better := _fitting_better(row, table, document, asked):
+    for asked in (spoken, spoken | (tokens(question) - (column - own.words))):
+        if better := _fitting_better(own, others, asked):
             return better
-        if own <= asked:
+        if own.words <= asked:
             return ""
     return ""
 
@@ -198,7 +201,7 @@ def _misplaced(
 ) -> Mistake | None:
     """Whether a table's figure is of another row or period than a claim speaks of."""
     shown = f"{cell.figure.value:,}"
-    if better := in_another_row(row, document, said, question):
+    if better := in_another_row(row, document, said, question, cell.heads):
         text = f"{shown} stands in the row “{row.label}”, not in “{better}”."
         return Mistake("row", text)
     other = of_another_period(cell, row, said, question)
@@ -228,50 +231,33 @@ def _rounded(figure: Figure, one: Figure, scale: str) -> bool:
     return abs(abs(figure.amount) - exact) <= step / 2 and (figure.scale != "" or exact >= 1000)
 
 
-def _fitting_better(
-    row: Row, table: Sequence[Block], document: Document, asked: frozenset[str]
-) -> str:
-    own = tokens(row.label)
-    at = next(index for index, block in enumerate(table) if block.start == row.block.start)
-    group = tokens(_group(document, table, at))
-    mine = asked & (own | group)
-    for index, block in enumerate(table):
-        label, figures = label_of(document, block)
-        if index == at or not figures:
-            continue
-        theirs = tokens(label)
-        fits = theirs & asked
-        if mine < fits and (mine or (theirs <= asked and len(theirs) > 1)):
-            if not _spelt(row.label, asked):
-                return label
-        elif theirs == own:
-            other = _group(document, table, index)
-            if asked & group < asked & tokens(other):
-                return f"{other} {label}"
+def _fitting_better(own: Line, others: Sequence[Line], asked: frozenset[str]) -> str:
+    for other in others:
+        fits = other.words & asked
+        mine = own.words & asked
+        if other.group != own.group:
+            mine |= own.group_words & asked
+        if mine < fits and (mine or (other.words <= asked and len(other.words) > 1)):
+            if not _spelt(own.label, asked):
+                return other.label
+        elif other.words == own.words and asked & own.group_words < asked & other.group_words:
+            return f"{other.group} {other.label}"
     return ""
 
 
-def _named_alone(row: Row, table: Sequence[Block], document: Document, said: frozenset[str]) -> str:
+def _named_alone(own: Line, others: Sequence[Line], said: frozenset[str]) -> str:
     """The one row that a claim names in full, where it names its figure's row only in part."""
-    own = tokens(row.label)
-    if own <= said or _spelt(row.label, said):
+    if own.words <= said or _spelt(own.label, said):
         return ""
-    labels = {label for label, figures in (label_of(document, b) for b in table) if figures}
-    named = [
-        label for label in sorted(labels) if tokens(label) <= said and tokens(label) - _GENERAL
-    ]
-    if len(named) != 1 or tokens(named[0]) <= own & said:
+    named = {
+        other.label: other.words
+        for other in others
+        if other.words <= said and other.words - _GENERAL
+    }
+    if len(named) != 1:
         return ""
-    return named[0]
-
-
-def _group(document: Document, table: Sequence[Block], at: int) -> str:
-    """The last row without figures over a table's row."""
-    for block in reversed(table[max(0, at - _MOST_IN_GROUP) : at]):
-        label, figures = label_of(document, block)
-        if label and not figures:
-            return label
-    return ""
+    ((label, spoken),) = named.items()
+    return "" if spoken <= own.words else label
 
 
 def _spelt(label: str, asked: frozenset[str]) -> bool:
@@ -280,18 +266,13 @@ def _spelt(label: str, asked: frozenset[str]) -> bool:
     return any(word in (initials, re.sub("[aotf]", "", initials)) for word in asked)
 
 
-def tokens(text: str) -> frozenset[str]:
-    """The words, years and small numbers of a label or a question, singular and folded."""
-    found = set()
-    for match in _TOKEN.finditer(text.replace("&", "")):
-        word = match[0].casefold()
-        if word not in _STOP:
-            found.add(word[:-1] if len(word) > 3 and word.endswith("s") else word)
-    return frozenset(found)
-
-
 def _alike(one: Cell, other: Cell) -> bool:
     return (one.figure.unit == "%") == (other.figure.unit == "%")
+
+
+def _counts(figure: Figure) -> bool:
+    whole = not (figure.unit or figure.scale or figure.decimals)
+    return whole and abs(figure.value) < _COUNTED
 
 
 def _blank(what: re.Pattern[str], text: str) -> str:

@@ -14,7 +14,7 @@ MONTH = (
 )
 DATE = re.compile(rf"{MONTH}\s+\d{{1,2}},?\s+\d{{4}}|\d{{1,2}}\s+{MONTH}\s+\d{{4}}")
 YEAR = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?![\d]|[.,]\d)")
-_DAY = re.compile(rf"\b({MONTH})\s+(\d{{1,2}})\b|\b(\d{{1,2}})\s+({MONTH})(?![A-Za-z])")
+DAY = re.compile(rf"\b({MONTH})\s+(\d{{1,2}})\b|\b(\d{{1,2}})\s+({MONTH})(?![A-Za-z])")
 _LASTS: tuple[tuple[frozenset[str], re.Pattern[str]], ...] = tuple(
     (frozenset(months.split()), re.compile(pattern, re.IGNORECASE))
     for months, pattern in (
@@ -29,7 +29,8 @@ _FISCAL = re.compile(r"\bfiscal\b|\bFY\s?'?\d|\bQ[1-4]\b|\b[1-4]Q\b|\bquarter\b"
 _RELATIVE = re.compile(
     r"\b(?:before|prior|previous|preceding|last|earlier|ago|than|versus|vs|respectively|between"
     r"|year[\s-]over[\s-]year|compar\w+|chang\w+|increas\w+|decreas\w+|declin\w+|gr[eo]w\w*|growth"
-    r"|fell|fall\w*|ris(?:e|en|ing)|rose|differen\w+|trend\w*|average|total of|sum|ratio|from)\b",
+    r"|fell|fall\w*|ris(?:e|en|ing)|rose|differen\w+|trend\w*|average|total of|sum|ratio)\b"
+    r"|\bfrom\b.{0,40}\bto\b",
     re.IGNORECASE,
 )
 _LABELLED = re.compile(r"(?<!\d)((?:19|20)\d\d)\s*:\s*[$€£¥]?\s*$")
@@ -56,7 +57,7 @@ def period(text: str) -> Period:
     """The periods that a text names."""
     days = frozenset(
         f"{name.casefold()[:3]} {int(day)}"
-        for match in _DAY.finditer(text)
+        for match in DAY.finditer(text)
         for name, day in [(match[1] or match[4], match[2] or match[3])]
     )
     lasts = frozenset[str]().union(*(months for months, form in _LASTS if form.search(text)))
