@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from agent.absence import Gate, asked_names, frame, named
 from agent.context import column_heads, headings
-from documents import Document, Evidence
+from documents import Document, Evidence, Span
 from policy.parsing import MARK, parse_answer
 
 _WHO = re.compile(r"\b(?:who|whom|whose)\b", re.IGNORECASE)
@@ -100,14 +100,24 @@ class Who:
         for item in self.evidence:
             document = self.documents[item.span.document]
             for match in form.finditer(document.text, item.span.start, item.span.end):
-                start = max(0, match.start() - _AROUND)
                 span = document.span(match.start(), match.end())
                 over = [*headings(document, span), *column_heads(document, span)]
-                yield " ".join([document.text[start : match.end() + _AROUND], *over])
+                yield " ".join([document.slice(_section(document, span)), *over])
         if wanted & _TITLE_NAMES:
             for key in dict.fromkeys(item.span.document for item in self.evidence):
                 if form.search(self.documents[key].text[:_TITLE_PAGE]):
                     yield " ".join(wanted)
+
+
+def _section(document: Document, name: Span) -> Span:
+    """The text around a name, no further than the headings before and after it."""
+    start, end = max(0, name.start - _AROUND), min(len(document.text), name.end + _AROUND)
+    for block in document.blocks_in(start, end):
+        if block.kind == "heading" and block.end <= name.start:
+            start = block.start
+        elif block.kind == "heading" and block.start >= name.end:
+            end = min(end, block.start)
+    return document.span(start, end)
 
 
 def gate_for(

@@ -1,7 +1,7 @@
 """A process to be killed: asks a question, says so once it is inside a node, and stays there.
 
 ``python resume_child.py KIND REPORT QUESTION``, where ``KIND`` is an event that a node sends
-before it is finished (context: select, answer: reason, computed: compute,
+before it is finished (context: select, answer: reason, computed: compute, repair: repair,
 checked: verify).
 """
 
