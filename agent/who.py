@@ -72,6 +72,8 @@ class Who:
             return True
         answers = bool(mark) or len(plain.split()) <= _SHORT
         said = named(final if mark else plain, opens=not answers)
+        if re.search(r"\bor\b", self.question):  # one of the names asked is the answer
+            return True
         new = [name for name in said if not self._asked(name)]
         if not new:
             return not (answers and said)

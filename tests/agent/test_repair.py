@@ -124,6 +124,7 @@ def test_what_holds_is_not_asked_again(place: Place) -> None:
             "Therefore, the answer is Halden Marine.",
             "not_in_documents",
         ),
+        ("Who chairs the board, Ingrid Dahl or Olaf Berg?", "Ingrid Dahl [1].", "answered"),
         ("Who chairs the board?", "Therefore, the answer is Ingrid Dahl [1].", "answered"),
         ("Who chairs the board?", "Ingrid Dahl chairs the board of Halden Marine [1].", "answered"),
     ],
