@@ -8,12 +8,13 @@ figures that do? A sentence of which that is not so never leaves the run.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import permutations
 
 from agent.context import column_heads, headings
+from agent.figures import every
 from documents import Document, Evidence
 from policy.parsing import MARK
 
@@ -26,7 +27,6 @@ _BOUNDARY = re.compile(r"(?<=[.!?。！？\]])\s+(?=[A-Z0-9\"'(\[一-鿿])|\n+")
 _MARKS = re.compile(r"[\[【][\d\s,;–-]+[\]】]")
 _WORD = re.compile(r"[^\W\d_]+")
 _CAPITAL = re.compile(r"\b[A-Z][\w&-]*[a-z][\w&-]*(?:\s+[A-Z][\w&-]*[a-z][\w&-]*)*")
-_NUMBER = re.compile(r"(?<![A-Za-z0-9_.])\d[\d,]*(?:\.\d+)?(?![A-Za-z0-9_])")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _TITLE_PAGE = 2_000
 _AROUND = 1_500
@@ -53,7 +53,7 @@ def absent(
     stand neither in the evidence nor on its pages (all of them must be missing)."""
     whole = " ".join(f"{document.name} {document.text}" for document in documents.values())
     words = _words(whole)
-    missing = [name for name in _asked(question) if _mostly_unknown(name, words)]
+    missing = [name for name in asked_names(question) if _mostly_unknown(name, words)]
     years = set(_YEAR.findall(question))
     if years and not years & set(_YEAR.findall(_near(evidence, documents))):
         missing += sorted(years)
@@ -76,11 +76,13 @@ class Gate:
     """Lets through the sentences of an answer whose figures and names are founded, as they come.
 
     ``known`` is the evidence's text with what stands over it, ``question`` what was asked: its
-    own words may be repeated, but a final answer that has figures must have founded ones."""
+    own words may be repeated, but a final answer that has figures must have founded ones.
+    ``allows`` judges a sentence that is founded so far."""
 
     known: str
     question: str
     withheld: int = 0
+    allows: Callable[[str], bool] | None = None
     _words: set[str] = field(default_factory=set)
     _figures: set[Decimal] = field(default_factory=set)
     _operands: list[Decimal] = field(default_factory=list)
@@ -90,7 +92,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self._words = _words(f"{self.known} {self.question}")
-        self._figures = set(_numbers(f"{self.known} {self.question}"))
+        self._figures = {value for value, _ in _shown(f"{self.known} {self.question}")}
 
     def hear(self, reasoning: str) -> None:
         """Take in reasoning: its founded figures may be what a result is computed from."""
@@ -138,10 +140,12 @@ class Gate:
         if not all(self._figure(number, text) for number, text in _shown(plain)):
             return False
         before, mark, final = plain.replace("*", "").rpartition(MARK)
-        named = [*_names(before or ("" if mark else plain), opens=True), *_names(final, opens=True)]
+        found = [*named(before or ("" if mark else plain), opens=True), *named(final, opens=True)]
         if not mark and len(plain.split()) <= 5:  # an answer that is a bare name
-            named = _names(plain, opens=False)
-        return all(_known(word, self._words) for name in named for word in name)
+            found = named(plain, opens=False)
+        if not all(_known(word, self._words) for name in found for word in name):
+            return False
+        return self.allows is None or self.allows(sentence)
 
     def _figure(self, value: Decimal, text: str) -> bool:
         if value in self._figures or _rounds(value, text, self._figures):
@@ -182,7 +186,7 @@ def _near(evidence: Sequence[Evidence], documents: Mapping[str, Document]) -> st
     return " ".join(parts)
 
 
-def _asked(question: str) -> list[str]:
+def asked_names(question: str) -> list[str]:
     """The names in a question. A sentence's lone first word is one only as a possessive."""
     found: list[str] = []
     for match in _CAPITAL.finditer(question):
@@ -200,7 +204,7 @@ def _mostly_unknown(name: str, words: set[str]) -> bool:
     return bool(parts) and 2 * sum(not _known(w, words) for w in parts) > len(parts)
 
 
-def _names(text: str, *, opens: bool) -> list[list[str]]:
+def named(text: str, *, opens: bool) -> list[list[str]]:
     """Capitalised names of a sentence, in words; with ``opens`` a lone first word is none."""
     found = []
     for match in _CAPITAL.finditer(text):
@@ -224,18 +228,12 @@ def _words(text: str) -> set[str]:
     return {word.casefold() for word in _WORD.findall(text)}
 
 
-def _numbers(text: str) -> list[Decimal]:
-    return [value for value, _ in _shown(text)]
-
-
 def _shown(text: str) -> list[tuple[Decimal, str]]:
-    """Numbers with the text that shows them, a percent sign included."""
-    found = []
-    for match in _NUMBER.finditer(text):
-        percent = "%" if text[match.end() : match.end() + 2].strip().startswith("%") else ""
-        digits = match[0].replace(",", "")
-        found.append((Decimal(digits), digits + percent))
-    return found
+    """Figures without their signs, with the text that shows them, a percent sign included."""
+    return [
+        (abs(one.value), text[one.start : one.end].replace(",", "") + ("%" * (one.unit == "%")))
+        for one in every(text)
+    ]
 
 
 def _rounds(value: Decimal, text: str, known: Iterable[Decimal]) -> bool:

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.absence import absent
-from agent.citations import figures, names
+from agent.checking import names
+from agent.figures import numbers
 from agent.planning import MOST_ERRANDS, Plan, Shape, SubQuestion, Task, by_rules
 from agent.values import Granularity
 from documents import Document, Evidence, IsCancelled, profile_of
@@ -131,7 +132,7 @@ def lookable(
 def _usable(said: _Planned, question: str, documents: Sequence[Document], rules: Plan) -> Plan:
     """The plan that the reasoner's words make. Raises `PlanError` with what is wrong with it."""
     ids = [document.id for document in documents]
-    given = _words(question) | figures(question) | _known(documents)
+    given = _words(question) | numbers(question) | _known(documents)
     subs: dict[SubQuestion, None] = {}
     for sub in said.sub_questions:
         if not all(1 <= n <= len(ids) for n in sub.documents):
@@ -185,13 +186,13 @@ def _schema(kind: type[BaseModel]) -> Mapping[str, Any]:
 def _signs(text: str) -> set[str]:
     """The figures and the words of names in a text: what a sub-question must not lose."""
     found = {word.casefold() for name in names(f"x {text}") for word in _WORD.findall(name)}
-    return {word for word in found - _OPENERS if len(word) > 2} | figures(text)
+    return {word for word in found - _OPENERS if len(word) > 2} | numbers(text)
 
 
 def _known(documents: Sequence[Document]) -> set[str]:
     """What the documents' profiles say, in words and figures."""
     lines = " ".join(profile_of(document).line() for document in documents)
-    return {word.casefold() for word in _WORD.findall(lines)} | figures(lines)
+    return {word.casefold() for word in _WORD.findall(lines)} | numbers(lines)
 
 
 def _words(text: str) -> set[str]:

@@ -11,9 +11,11 @@ from fractions import Fraction
 from typing import Any
 
 from agent.arithmetic import Operand, Parsed, Quantity, evaluate, parse, rounded
-from agent.citations import figures, quote_at
+from agent.cells import row_at
+from agent.citations import quote_at
 from agent.context import render
-from agent.figures import EXCEPTIONS, Figure, printed, scale_over
+from agent.dates import period, relative
+from agent.figures import EXCEPTIONS, Figure, numbers, printed, scale_over
 from agent.values import Citation, Computed, ComputedOperand
 from documents import Document, Evidence, IsCancelled
 from documents.errors import ExpressionError, ReasonerError
@@ -29,6 +31,8 @@ _ASKS = re.compile(
     rf"|\b(?:sum|combined|altogether|in total)\b|\btotal\b[^?.]*\b(?:of|for|over)\b[^?.]*\band\b",
     re.IGNORECASE | re.DOTALL,
 )
+_CHANGE_OF = re.compile(r"\(*\s*_(\d+)_\s*\)?\s*-\s*\(?\s*_(\d+)_\s*\)")
+"""An expression that begins with a difference in parentheses: what a change is written as."""
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"expression": {"type": "string", "maxLength": 300}},
@@ -106,6 +110,7 @@ def computed(
     result = evaluate(parsed, find)
     if len(used) < 2:
         raise ExpressionError("The expression computes nothing from two figures or more.")
+    _check_periods(parsed, used, question, evidence, documents)
     if result.kind == "ratio" and _PERCENT.search(question):
         result = replace(result, value=result.value * 100, kind="percent", unit="%", decimals=2)
     if result.kind == "percent":
@@ -139,7 +144,7 @@ def citations(
         span = evidence[operand.n - 1].span
         document = documents[span.document]
         quote = quote_at(document, span, span.start + operand.start)
-        verified = figures(operand.figure) <= figures(document.slice(quote))
+        verified = numbers(operand.figure) <= numbers(document.slice(quote))
         old = found.get((operand.n, quote.start))
         if old is None or old.verified:
             made = Citation(operand.n, quote, verified, claim(one), "longdoc")
@@ -169,6 +174,46 @@ def unpacked(text: str) -> Computed:
     row = json.loads(text)
     row["operands"] = tuple(ComputedOperand(**operand) for operand in row["operands"])
     return Computed(**row)
+
+
+def _check_periods(
+    parsed: Parsed,
+    used: Mapping[Operand, _Found],
+    question: str,
+    evidence: Sequence[Evidence],
+    documents: Mapping[str, Document],
+) -> None:
+    """Raise where operands are of other years than the question names, leave one of them out, or
+    take a change from the later year to the earlier one. What has no year over it passes."""
+    asked = period(question).years
+    years = {
+        operand: period(" ".join(_heads(found, evidence, documents))).years
+        for operand, found in used.items()
+    }
+    told = [found for found in years.values() if found]
+    if not asked or not told:
+        return
+    if len(asked) > 1 or not relative(question):
+        for operand, found in years.items():
+            if found and not found & asked:
+                raise ExpressionError(f"{operand.shown} is of {max(found)}, which is not asked.")
+    if len(asked) > 1 and len(told) == len(years) and asked - frozenset[str]().union(*told):
+        raise ExpressionError("The expression leaves out a year that is asked.")
+    if change := _CHANGE_OF.match(parsed.text):
+        new, old = (years.get(parsed.operands[int(n)], frozenset()) for n in change.group(1, 2))
+        if new and old and max(new) < max(old):
+            raise ExpressionError("The expression takes the later year from the earlier one.")
+
+
+def _heads(
+    found: _Found, evidence: Sequence[Evidence], documents: Mapping[str, Document]
+) -> tuple[str, ...]:
+    """The heads over an operand in its table; none in running text."""
+    span = evidence[found.n - 1].span
+    offset = span.start + found.figure.start
+    row = row_at(documents[span.document], offset)
+    cells = row.cells if row else ()
+    return next((cell.heads for cell in cells if cell.start == offset), ())
 
 
 def _find(

@@ -1,33 +1,56 @@
-"""Figures as documents print them: separators, signs, currencies, percent, and their scale."""
+"""Figures as documents print them: the one reader of numbers in running text and tables.
+
+It reads separators, signs, parentheses, currencies, percent and scale words, and says of a table's
+figure in which scale the table is. What it reads stays as printed: no scale is applied.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
 from agent.context import column_heads, headings
 from documents import Document, Span
 
-_NUMBER = re.compile(r"(?<![\w.,])\d+(?:,\d{3})*(?:\.\d+)?(?![\w,.]*\d)(?![A-Za-z_])")
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_])(?<![0-9][.,])\d+(?:[.,]\d+)*")
+"""A run of digits with points and commas; letters of other scripts may touch it."""
+_GROUPED = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?")
+_GLUED = re.compile(r"(?:bn|mn|tn|[kKmMbB])(?![A-Za-z0-9_])")
+_TOUCHES = re.compile(r"[A-Za-z_]")
 _BEFORE = re.compile(
-    r"(?P<open>\()?\s*(?P<minus>(?<![\w)])[-−–])?\s*(?P<unit>[$€£¥])?\s*(?P<in>\()?$"
+    r"(?P<open>\()?\s*(?P<minus>(?<![\w)])[-−–])?\s*"
+    r"(?P<unit>US\$|[$€£¥￥]|\b(?:USD|EUR|GBP|RMB|CNY|JPY))?\s*(?P<in>\()?\s*$"
 )
-_AFTER = re.compile(r"\s?(?P<p1>%)?\s?(?P<close>\))?\s?(?P<p2>%)?")
-_WORD = re.compile(r"[\s)]*(?P<scale>thousand|million|billion)s?\b", re.IGNORECASE)
-_FRAME = re.compile(r"\b(?:in|of)\s+(?P<scale>thousand|million|billion)s(?P<rest>[^)\n]*)", re.I)
+_PERCENT = r"[%％]|per\s?cent(?:age)?(?![A-Za-z])"
+_AFTER = re.compile(
+    rf"\s?(?P<p1>{_PERCENT})?\s?(?P<close>\))?\s?(?P<p2>{_PERCENT})?", re.IGNORECASE
+)
+_WORD = re.compile(r"[\s)-]*(?P<scale>thousand|million|billion|trillion)s?\b", re.IGNORECASE)
+_LETTERS = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion"}
+_CURRENCIES = {
+    "US$": "$", "USD": "$", "EUR": "€", "GBP": "£", "￥": "¥", "RMB": "¥", "CNY": "¥", "JPY": "¥",
+}  # fmt: skip
+_FRAME = re.compile(
+    r"\b(?:in|of)\s+(?:[A-Z]{0,3}[$€£¥]\s?)?(?P<scale>thousand|million|billion)s(?P<rest>[^)\n]*)"
+    r"|[$€£¥]\s?['’]?(?:(?P<noughts>000)(?:['’]?s)?(?![\d,.])|(?P<letter>m|mn|bn)\b"
+    r"|(?P<word>thousand|million|billion)s?\b)",
+    re.IGNORECASE,
+)
 _AROUND = 1_500
 """Characters before a figure in which a table says its scale, in a file without pages."""
 _REACH = 12
 EXCEPTIONS = ", with exceptions"
 """Ends a scale that may not hold for every row: never shown, never mixed with another."""
+POWERS = {"": 0, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A number as it is printed. ``unit`` is a currency sign, ``%`` or empty; ``scale`` is
-    thousand, million, billion or empty; ``start`` is where its digits stand in the text."""
+    thousand, million, billion, trillion or empty; ``start`` is where its digits stand in the text.
+    ``odd``: a grouping of digits that says no value for sure (1,23 or a part of 1.2.3)."""
 
     value: Decimal
     decimals: int
@@ -35,42 +58,104 @@ class Figure:
     scale: str = ""
     start: int = 0
     end: int = 0
+    odd: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its digits without separators, sign and trailing zeros: 1,500.0 and (1500) have one."""
+        return format(abs(self.value).normalize(), "f")
+
+    @property
+    def year(self) -> bool:
+        """Whether it may be a year: a bare whole number of 1900 to 2099."""
+        bare = not (self.unit or self.scale or self.decimals) and self.end - self.start == 4
+        return bare and 1900 <= self.value < 2100
+
+    @property
+    def amount(self) -> Decimal:
+        """The value with its scale."""
+        return self.value.scaleb(POWERS[self.scale])
 
 
 def printed(text: str) -> Iterator[Figure]:
-    """The figures of a text, in order. One in parentheses, or after a minus sign, is negative."""
+    """The figures of a text, in order, those of odd grouping left out. One in parentheses, or
+    after a minus sign, is negative."""
+    return (figure for figure in every(text) if not figure.odd)
+
+
+def every(text: str) -> Iterator[Figure]:
+    """All figures of a text, also those of odd grouping: what is to be held back must be seen."""
     for match in _NUMBER.finditer(text):
-        before = _BEFORE.search(text[max(0, match.start() - _REACH) : match.start()])
-        after = _AFTER.match(text[match.end() : match.end() + _REACH])
-        assert before is not None  # both match the empty text
-        assert after is not None
-        digits = match[0].replace(",", "")
-        bracketed = bool((before["open"] or before["in"]) and after["close"])
-        word = _WORD.match(text[match.end() : match.end() + _REACH + 8])
-        value = Decimal(digits)
-        percent = after["p1"] or (after["p2"] if bracketed else "")
-        yield Figure(
-            -value if bracketed or before["minus"] else value,
-            len(digits.partition(".")[2]),
-            percent or before["unit"] or "",
-            word["scale"].lower() if word else "",
-            match.start(),
-            match.end(),
-        )
+        glued = _GLUED.match(text, match.end())
+        if glued is None and _TOUCHES.match(text, match.end()):
+            continue
+        if _GROUPED.fullmatch(match[0]):
+            yield _figure(text, match.start(), match.end(), glued)
+        elif "." not in match[0]:
+            digits = Decimal(match[0].replace(",", ""))
+            yield Figure(digits, 0, start=match.start(), end=match.end(), odd=True)
+        else:
+            for part in re.finditer(r"[\d,]*\d", match[0]):
+                start, end = match.start() + part.start(), match.start() + part.end()
+                digits = Decimal(part[0].replace(",", ""))
+                yield Figure(digits, 0, start=start, end=end, odd=True)
 
 
-def scale_over(document: Document, span: Span, offset: int) -> str:
-    """The scale that holds for a table's figure at ``offset``: said last before it on its page,
-    or in what stands over it. Running text says its scale with the figure. "In millions, except
-    per share" ends with `EXCEPTIONS`: which rows are excepted is not known."""
+def numbers(text: str) -> frozenset[str]:
+    """The `Figure.key` of every figure of a text."""
+    return keys(every(text))
+
+
+def keys(figures: Iterable[Figure]) -> frozenset[str]:
+    """Their digits, each once."""
+    return frozenset(figure.key for figure in figures)
+
+
+def scale_over(document: Document, span: Span, offset: int, over: Iterable[str] = ()) -> str:
+    """The scale that holds for a table's figure at ``offset``: of the head ``over`` its column, or
+    said last before it on its page, or in what stands over it. Running text says its scale with
+    the figure. "In millions, except per share" ends with `EXCEPTIONS`: which rows are excepted is
+    not known."""
     rows = document.blocks_in(offset, offset + 1)
     if not any(block.kind == "table_row" for block in rows):
         return ""
     here = [page.start for page in document.pages if page.start <= offset < page.end]
     start = here[0] if here else max(0, offset - _AROUND)
     above = " ".join([*headings(document, span), *column_heads(document, span)])
-    said = [*_FRAME.finditer(above), *_FRAME.finditer(document.text[start:offset])]
+    own = [*_FRAME.finditer(" ".join(over))]
+    said = own or [*_FRAME.finditer(above), *_FRAME.finditer(document.text[start:offset])]
     if not said:
         return ""
-    excepted = EXCEPTIONS if "except" in said[-1]["rest"].lower() else ""
-    return said[-1]["scale"].lower() + excepted
+    last = said[-1]
+    excepted = EXCEPTIONS if "except" in (last["rest"] or "").lower() else ""
+    letter = _LETTERS.get((last["letter"] or "").lower(), "")
+    word = last["scale"] or last["word"] or letter or "thousand"
+    return word.lower() + excepted
+
+
+def _figure(text: str, start: int, end: int, glued: re.Match[str] | None) -> Figure:
+    before = _BEFORE.search(text[max(0, start - _REACH) : start])
+    assert before is not None  # it matches the empty text
+    currency = before["unit"] or ""
+    close = end
+    scale = ""
+    if glued is not None:
+        close = glued.end()
+        if currency or len(glued[0]) == 2 or glued[0] in "kK":  # "5 m" may be metres
+            scale = _LETTERS.get(glued[0].lower(), "trillion")
+    after = _AFTER.match(text[close : close + _REACH])
+    assert after is not None  # it too
+    bracketed = bool((before["open"] or before["in"]) and after["close"])
+    if word := _WORD.match(text[close : close + _REACH + 8]):
+        scale = word["scale"].lower()
+    percent = after["p1"] or (after["p2"] if bracketed else "")
+    digits = text[start:end].replace(",", "")
+    value = Decimal(digits)
+    return Figure(
+        -value if bracketed or before["minus"] else value,
+        len(digits.partition(".")[2]),
+        "%" if percent else _CURRENCIES.get(currency, currency),
+        scale,
+        start,
+        end,
+    )

@@ -1,7 +1,8 @@
-"""The graph: plan → gather → assemble → reason → judge → compute → verify.
+"""The graph: plan → gather → assemble → reason → judge → compute → verify (→ repair → verify).
 
 Gather has one `Send` a search; judge may send it out again, for what is missing. What travels
-along is in `agent.state`, the nodes that look for evidence in `agent.searching`.
+along is in `agent.state`; the nodes that look for evidence are in `agent.searching`, those that
+check an answer in `agent.verifying`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from langgraph.runtime import Runtime
 from langgraph.types import CachePolicy, RetryPolicy
 
 from agent import computing, planning
-from agent.absence import WITHHELD, Gate, absence_text, absent, best_score, frame
-from agent.citations import cite
+from agent.absence import WITHHELD, absence_text, absent, best_score
 from agent.context import render
 from agent.gathering import Errand, key_of
 from agent.planning import MOST_ERRANDS
 from agent.searching import assemble, gather, judge, plan, sends
-from agent.state import Deps, State, computed_of, evidence_of, plan_of, spent
-from agent.values import Citation, Verdict
+from agent.state import Deps, State, evidence_of, plan_of, spent
+from agent.verifying import after_verify, repair, verify
+from agent.who import gate_for
 from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
 from documents.progress import check, within
 from policy import Delta, answer_messages, parse_answer
@@ -77,7 +78,9 @@ def build_graph(
         graph.add_edge("reason", "judge")
         graph.add_conditional_edges("judge", sends, ["gather", "compute"])
         graph.add_edge("compute", "verify")
-        graph.add_edge("verify", END)
+        graph.add_node("repair", repair)
+        graph.add_conditional_edges("verify", after_verify, ["repair", END])
+        graph.add_edge("repair", "verify")
     else:
         graph.add_edge("assemble", END)
     return graph.compile(checkpointer=checkpointer, cache=cache)
@@ -122,7 +125,7 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     noted = deps.notes.get(state["noted"]) if state.get("noted") else ""
     context = f"{noted}\n\n{render(evidence, deps.documents)}".strip()
     messages = answer_messages(f"{question}\n\n{planned}".strip(), context)
-    gate = Gate(frame(evidence, deps.documents), question)
+    gate = gate_for(question, evidence, deps.documents)
     reasoning: list[str] = []
     answer: list[str] = []
 
@@ -203,42 +206,3 @@ def compute(state: State, runtime: Runtime[Deps]) -> State:
 
 def _computes(deps: Deps, question: str) -> bool:
     return deps.arithmetic and computing.asks_for_computation(question)
-
-
-def verify(state: State, runtime: Runtime[Deps]) -> State:
-    """Find and check the quotes, and say whether the documents answer the question."""
-    deps = runtime.context
-    check(deps.cancelled)
-    if state.get("verdict") == "not_in_documents":  # a sentence of our own: it cites nothing
-        update: State = {"citations": [], "unknown": []}
-        deps.emit("checked", {**update, "verdict": state["verdict"]})
-        return update
-    text = deps.notes.get(state["answer"]) if state["answer"] else ""
-    evidence = evidence_of(state)
-    computed = computed_of(state, deps.notes)
-    for one in computed:  # its result stands nowhere: its operands are checked instead
-        text = text.removesuffix(computing.sentence(one)).rstrip()
-    citations, unknown = cite(text, evidence, deps.documents)
-    for one in computed:
-        citations += tuple(computing.citations(one, evidence, deps.documents))
-        text = f"{text}\n{computing.sentence(one)}".strip()
-    verdict = verdict_of(text, citations, state.get("withheld", 0))
-    update = {
-        "citations": [
-            (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
-        ],
-        "unknown": list(unknown),
-        "verdict": verdict,
-    }
-    deps.emit("checked", dict(update))
-    return update
-
-
-def verdict_of(text: str, citations: tuple[Citation, ...], withheld: int = 0) -> Verdict:
-    """Whether the answer answers: wholly only where a citation of each cited claim holds and no
-    sentence was withheld."""
-    if not text or parse_answer(text).refused:
-        return "not_in_documents"
-    held = {citation.claim for citation in citations if citation.verified}
-    whole = held == {citation.claim for citation in citations} and not withheld
-    return "answered" if held and whole else "partly"

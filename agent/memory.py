@@ -1,5 +1,5 @@
 """The graph that reads everything in turns: cut → (read → note), once a chunk → recall → reason →
-compute → verify.
+compute → verify (→ repair → verify).
 
 After QwenLong-L1.5's memory agent (arXiv 2512.12967) and MemAgent (2507.02259): chunks in order,
 a bounded memory and a plan brought up to date at each, then an answer. As there, the chunks are
@@ -27,14 +27,16 @@ from agent import chunks, notebook
 from agent.absence import frame
 from agent.context import fill, render
 from agent.gathering import covered
-from agent.graph import compute, reason, verify
+from agent.graph import again, compute, reason
 from agent.notebook import Line
 from agent.reading import ask, parsed, reading_messages
 from agent.state import Deps, Notes, State, spent
 from agent.values import Request
+from agent.verifying import after_verify, repair, verify
 from documents import Document, Evidence, IsCancelled, Progress
-from documents.errors import QuestionError
+from documents.errors import EngineError, QuestionError
 from documents.progress import check
+from policy.faults import BrokenAnswerError
 
 LEAST_CHUNK = 200
 _MARK_TOKENS = 8
@@ -79,7 +81,7 @@ def build_memory_graph(
     runs it need not know that its state is a `MemoryState`."""
     graph = StateGraph(MemoryState, Deps)
     graph.add_node("cut", cut)
-    graph.add_node("read", read)
+    graph.add_node("read", read, retry_policy=again(EngineError, BrokenAnswerError))
     graph.add_node("note", note)
     graph.add_node("recall", recall)
     graph.add_edge(START, "cut")
@@ -87,13 +89,15 @@ def build_memory_graph(
     graph.add_edge("read", "note")
     graph.add_conditional_edges("note", _next, ["read", "recall"])
     if answer:
-        graph.add_node("reason", reason)
+        graph.add_node("reason", reason, retry_policy=again(EngineError, BrokenAnswerError))
         graph.add_node("compute", compute)
         graph.add_node("verify", verify)
         graph.add_edge("recall", "reason")
         graph.add_edge("reason", "compute")
         graph.add_edge("compute", "verify")
-        graph.add_edge("verify", END)
+        graph.add_node("repair", repair)
+        graph.add_conditional_edges("verify", after_verify, ["repair", END])
+        graph.add_edge("repair", "verify")
     else:
         graph.add_edge("recall", END)
     compiled = graph.compile(checkpointer=checkpointer)

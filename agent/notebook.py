@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 
 from agent.absence import Gate, frame
 from agent.chunks import Chunk
-from agent.citations import cite, figures
+from agent.citations import cite
 from agent.context import column_heads, pages_from_one
+from agent.figures import numbers
 from agent.values import CitedBy, Count
 from compressor.sentences import sentences
 from documents import Document, Evidence, Span
@@ -194,14 +195,14 @@ def _bearing(
     or half of the words. A small model often gives the right fact and the wrong number: then it is
     the quote of the chunk that bears it out and shares half of its words, and most of all."""
     wanted = _words(text)
-    telling = {figure for figure in figures(text) if not _YEAR.fullmatch(figure)}
+    telling = {figure for figure in numbers(text) if not _YEAR.fullmatch(figure)}
 
     def shared(span: Span) -> int:
         return len(wanted & _words(documents[span.document].slice(span)))
 
     def near(span: Span) -> bool:
         quote = documents[span.document].slice(span)
-        return bool(telling & figures(quote)) or 2 * shared(span) >= len(wanted)
+        return bool(telling & numbers(quote)) or 2 * shared(span) >= len(wanted)
 
     spans = _cited(text, str(n), evidence, documents)
     if spans and all(near(span) for span in spans):
@@ -214,7 +215,7 @@ def _bearing(
 
 def _cited(
     text: str,
-    numbers: str,
+    cited: str,
     evidence: Sequence[Evidence],
     documents: Documents,
     *,
@@ -222,7 +223,7 @@ def _cited(
 ) -> tuple[Span, ...]:
     """The quotes of verified citations, if every claim of the text has one; with ``any_of`` those
     of a text that is a single claim."""
-    citations, _ = cite(f"{text.rstrip('.')} [{numbers}].", evidence, documents)
+    citations = cite(f"{text.rstrip('.')} [{cited}].", evidence, documents).citations
     claims = {citation.claim for citation in citations}
     good = [citation for citation in citations if citation.verified]
     if claims != {citation.claim for citation in good} or (any_of and len(claims) > 1):

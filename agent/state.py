@@ -43,7 +43,8 @@ class Notes(Protocol):
 
 Emit = Callable[[str, dict[str, Any]], None]
 """``emit(kind, data)``: one event of the run. Kinds: plan, gathered, read, context, reasoning,
-draft (an answer that may not be the last), round, answer, computed, checked, retried."""
+draft (an answer that may not be the last), round, answer, computed, checked,
+repair, retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Deps:
     """What a run works with; handed to the graph as its context, never checkpointed.
     Evidence whose best score is under ``least_score`` answers nothing. ``arithmetic``: what a
     question asks to be computed is computed here, too. ``plan``: who makes the plan.
-    ``max_rounds``: how often evidence is looked for. ``turn``: held by the one search that is at
+    ``max_rounds``: how often evidence is looked for. ``repairs``: how often a contradiction goes
+    back to the reasoner. ``turn``: held by the one search that is at
     work (critics and embedders take all of a processor). ``step_s``: seconds a step may take."""
 
     documents: Mapping[str, Document]
@@ -65,6 +67,7 @@ class Deps:
     arithmetic: bool = True
     plan: PlannedBy = "off"
     max_rounds: int = 1
+    repairs: int = 1
     turn: threading.Lock = field(default_factory=threading.Lock)
     step_s: float = 0.0
 
@@ -72,10 +75,11 @@ class Deps:
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
     rows n, document id, start, end, verified, by; question, texts, ``plan``, ``follow_ups``,
-    ``noted`` (what a reader wrote down, shown over the evidence) and ``computed`` are keys of
-    `Notes`. ``errands`` rows are what is still to be searched: a
-    question's key and places in ``documents``; ``found`` is their outcome until it is assembled.
-    ``coverage`` has a row a document: pieces found, pieces kept, tokens kept."""
+    ``noted`` (what a reader wrote down, shown over the evidence), ``computed`` and ``unsupported``
+    are keys of `Notes`. ``errands`` rows are what is still to be searched: a question's key and
+    places in ``documents``; ``found`` is their outcome until it is assembled. ``coverage`` has a
+    row a document: pieces found, pieces kept, tokens kept. ``contradicted`` claims may go back to
+    the reasoner; ``repairs`` counts how often they did."""
 
     question: str
     looking_for: str
@@ -104,6 +108,9 @@ class State(TypedDict, total=False):
     withheld: int
     computed: str
     verdict: Verdict | None
+    unsupported: str
+    contradicted: int
+    repairs: int
 
 
 def evidence_of(state: State) -> list[Evidence]:
@@ -125,6 +132,7 @@ def computed_of(state: State, notes: Notes) -> tuple[Computed, ...]:
 def answer_of(state: State, notes: Notes) -> Answer:
     """The answer that a finished run's state names."""
     keys = state.get("answer", ""), state.get("reasoning", "")
+    unheld = state.get("unsupported", "")
     text, reasoning = (notes.get(key) if key else "" for key in keys)
     citations = tuple(
         Citation(n, Span(key, start, end), verified, by=by)
@@ -138,6 +146,7 @@ def answer_of(state: State, notes: Notes) -> Answer:
         usage=Usage(*state.get("usage", (0, 0))),
         unknown=tuple(state.get("unknown", [])),
         computed=computed_of(state, notes),
+        unsupported=tuple(notes.get(unheld).splitlines()) if unheld else (),
     )
 
 

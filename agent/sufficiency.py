@@ -14,7 +14,7 @@ from typing import Literal
 from agent import asking
 from agent.absence import NOT_SAID
 from agent.asking import Judgement, lookable
-from agent.citations import names
+from agent.checking import names
 from agent.context import render
 from documents import Document, Evidence, IsCancelled
 from documents.errors import ReasonerError

@@ -11,6 +11,7 @@ from documents import Document, Evidence, IsCancelled, Progress, Span
 StrategyName = Literal["cprs", "rag", "full"]
 Verdict = Literal["answered", "partly", "not_in_documents"]
 CitedBy = Literal["reasoner", "longdoc"]
+MistakeKind = Literal["figure", "row", "period", "unit", "scale", "date", "name", "words"]
 Granularity = Literal["word", "sentence", "row", "paragraph"]
 Count = Callable[[str], int]
 """How many tokens the reasoner makes of a text."""
@@ -77,17 +78,27 @@ class ContextStrategy(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Mistake:
+    """What does not hold of a claim, in words for whoever is to mend it."""
+
+    kind: MistakeKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A claim's ``[n]``: the quote is the span's slice. ``verified`` means that the claim's
-    figures occur in the quote, and its dates and names in the quote or in what stands over it
-    on the page (column heads, headings, the document's name). ``by``: who found the evidence,
-    the reasoner or, where what it cited does not hold, longdoc."""
+    figures occur in the quote, as far as can be told in the row and under the period that are
+    meant, and its dates and names in the quote or in what stands over it on the page (column
+    heads, headings, the document's name); else ``mistakes`` says what is wrong. ``by``: who
+    found the evidence, the reasoner or, where what it cited does not hold, longdoc."""
 
     n: int
     span: Span
     verified: bool
     claim: str = ""
     by: CitedBy = "reasoner"
+    mistakes: tuple[Mistake, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +132,8 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came out. ``unknown`` lists the ``[n]`` that name no evidence."""
+    """What came out. ``unknown`` lists the ``[n]`` that name no evidence, ``unsupported`` the
+    sentences with a figure or a name that no citation holds up."""
 
     text: str
     reasoning: str
@@ -130,3 +142,4 @@ class Answer:
     usage: Usage = field(default_factory=Usage)
     unknown: tuple[int, ...] = ()
     computed: tuple[Computed, ...] = ()
+    unsupported: tuple[str, ...] = ()

@@ -224,6 +224,8 @@ class Live:
             self._late = data["node"] not in (*SEARCHING, "reason")
         elif kind == "retried" and self.answered:
             write("\n(Broken off; once more from the beginning.)")
+        if kind == "repair" and data["taken"] and self.answered:
+            write(f"\n\nThat was not what the evidence says. Asked again:\n{data['text']}")
         if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()
@@ -242,6 +244,8 @@ def print_answer(result: dict[str, Any]) -> None:
         write(citation_line(citation))
     if "memory" in result:
         write(memory_line(result["memory"]))
+    for sentence in result["unsupported"]:
+        write(f"Not supported: {sentence}")
     write(summary_line(result))
 
 

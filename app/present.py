@@ -72,6 +72,7 @@ def answer_json(answer: Answer, documents: Mapping[str, Document]) -> dict[str, 
             for c in answer.citations
         ],
         "unknown_citations": list(answer.unknown),
+        "unsupported": list(answer.unsupported),
         "computed": [shown(one) for one in answer.computed],
         "usage": {
             "prompt_tokens": answer.usage.prompt_tokens,

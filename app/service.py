@@ -370,6 +370,7 @@ class Service:
             arithmetic=self.settings.arithmetic,
             plan=self.settings.plan,
             max_rounds=self.settings.max_rounds,
+            repairs=self.settings.repairs,
             turn=self._turn,
             step_s=self.settings.step_timeout_s,
         )

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     step_timeout_s: float = Field(
         3_600, ge=0, description="seconds that one step of a run may take; 0 for no limit"
     )
+    repairs: int = Field(
+        1, ge=0, le=3, description="how often an answer that its quotes contradict is asked again"
+    )
     reasoner: ReasonerConfig = Field(default=ReasonerConfig(), description="the reasoning model")
     compressor: CompressorConfig = Field(default=CompressorConfig(), description="the critic")
     retrieval: RetrievalConfig = Field(default=RetrievalConfig(), description="the RAG baseline")

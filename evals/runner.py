@@ -14,9 +14,10 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from agent import Context, verdict_of
-from agent.absence import Gate, absence_text, absent, frame
-from agent.citations import cite
+from agent.absence import absence_text, absent
+from agent.citations import Cited, cite
 from agent.context import arrange, fill, render
+from agent.who import gate_for
 from app.results import Record, read_records
 from documents import Document, Evidence, IsCancelled, Progress
 from documents.errors import Cancelled, LongdocError, SettingsError
@@ -228,8 +229,11 @@ class Runner:
         documents = {document.id: document for document in sample.documents}
         said = self._said(sample, context, documents, cancelled)
         text, usage = said.text, said.usage
-        citations = () if said.absent else cite(text, context.evidence, documents)[0]
-        verdict = "not_in_documents" if said.absent else verdict_of(text, citations, said.withheld)
+        asked = sample.question
+        found = Cited() if said.absent else cite(text, context.evidence, documents, asked)
+        citations = found.citations
+        verdict = verdict_of(text, citations, said.withheld, len(found.unsupported))
+        verdict = "not_in_documents" if said.absent else verdict
         record = replace(
             record,
             answer=text,
@@ -264,7 +268,7 @@ class Runner:
         else:
             if missing := absent(question, evidence, documents):
                 return Said(absence_text(missing), absent=True)
-            gate = Gate(frame(evidence, documents), question)
+            gate = gate_for(question, evidence, documents)
             messages = answer_messages(question, context.text)
         parts: list[str] = []
         usage = None

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.citations import names
+from agent.checking import names
 from evals.metrics.dates import dates, same_date
 from evals.metrics.figures import figures, implied_scale, matched
 from policy import parse_answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from agent.citations import names, supports
+from agent.checking import names, supports
 from documents import Document, Span
 from evals.metrics.figures import figures
 from evals.samples import Gold, Outcome, Scores

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-from agent.citations import figures, names
+from agent.checking import names
+from agent.figures import numbers
 from documents import Document, Span
 from evals.samples import Gold, Scores
 
@@ -55,7 +56,7 @@ def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> fr
     there = frozenset[str]().union(*map(_printed_in, documents))
     return frozenset(
         number
-        for number in figures(" ".join(answers))
+        for number in numbers(" ".join(answers))
         if len(number.replace(".", "")) >= TELLING_DIGITS
         and not _YEAR.fullmatch(number)
         and any(shown in there for shown in _printed(number))
@@ -65,7 +66,7 @@ def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> fr
 @lru_cache(maxsize=32)
 def _printed_in(document: Document) -> frozenset[str]:
     """A document's figures: read once, however many methods and budgets are measured on it."""
-    return frozenset(figures(document.text))
+    return numbers(document.text)
 
 
 def figures_kept(
@@ -75,7 +76,7 @@ def figures_kept(
     kept = {
         figure
         for span in merged(selected)
-        for figure in figures(documents[span.document].slice(span))
+        for figure in numbers(documents[span.document].slice(span))
     }
     return sum(any(shown in kept for shown in _printed(one)) for one in wanted) / len(wanted)
 
@@ -110,9 +111,9 @@ def marks_on_pages(
         for text in _on_page(documents[identity], number, selected)
     ]
     there = " \n ".join(texts)
-    numbers, folded = figures(there), _fold(there)
+    printed, folded = numbers(there), _fold(there)
     return sum(
-        any(shown in numbers for shown in _printed(mark)) or _fold(mark) in folded for mark in marks
+        any(shown in printed for shown in _printed(mark)) or _fold(mark) in folded for mark in marks
     ) / len(marks)
 
 
@@ -132,14 +133,14 @@ def answer_marks(answers: Iterable[str]) -> frozenset[str]:
     text = " ".join(answers)
     if _YES_NO.fullmatch(text.strip()):
         return frozenset()
-    numbers = figures(text)
-    amounts = {number for number in numbers if not _YEAR.fullmatch(number)}
+    found = numbers(text)
+    amounts = {number for number in found if not _YEAR.fullmatch(number)}
     if amounts:
         return frozenset(amounts)
     if dates := _DATE.findall(text):
         return frozenset(dates)
-    if numbers:
-        return frozenset(numbers)
+    if found:
+        return found
     if named := names(f". {text}"):
         return frozenset(named)
     return frozenset({text}) if 0 < len(text.split()) <= 6 else frozenset()

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.citations import best_quote, cite, claims, figures, supports
+from agent.checking import supports
+from agent.citations import Cited, best_quote, cite, claims
+from agent.figures import numbers
 from documents import Document, DocumentStore, Evidence, Span
 
 REPORT = """# Annual report of Halden Marine plc
@@ -80,16 +82,17 @@ def test_verified_needs_figures_dates_and_names(
 
 def test_a_number_that_names_nothing_is_reported(report: Document) -> None:
     evidence = [Evidence(_paragraph(report), 1.0)]
-    found, unknown = cite("Revenue was 4,812 [1]. It was good [4].", evidence, {report.id: report})
-    assert [c.n for c in found] == [1]
-    assert found[0].verified
-    assert unknown == (4,)
+    found = cite("Revenue was 4,812 [1]. It was good [4].", evidence, {report.id: report})
+    assert [c.n for c in found.citations] == [1]
+    assert found.citations[0].verified
+    assert found.unknown == (4,)
 
 
 def test_one_false_claim_spoils_a_shared_quote(report: Document) -> None:
     evidence = [Evidence(_span(report, "Head count was 7,310 at the year end."), 1.0)]
-    found, _ = cite("It was 7,310 [1]. It was 9,999 [1].", evidence, {report.id: report})
-    assert [c.verified for c in found] == [False]
+    found = cite("It was 7,310 [1]. It was 9,999 [1].", evidence, {report.id: report})
+    assert [c.verified for c in found.citations] == [False]
+    assert found.unsupported == ("It was 9,999.",)
 
 
 def test_marks_belong_to_their_sentence() -> None:
@@ -102,7 +105,7 @@ def test_marks_belong_to_their_sentence() -> None:
 
 
 def test_figures_are_compared_as_numbers() -> None:
-    assert figures("1,500.0 and 1500, (12.50) 7% €3 Q3 10-K") == {"1500", "12.5", "7", "3", "10"}
+    assert numbers("1,500.0 and 1500, (12.50) 7% €3 Q3 10-K") == {"1500", "12.5", "7", "3", "10"}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -112,9 +115,9 @@ def test_a_quote_is_a_slice_within_its_evidence(report: Document, data: st.DataO
     end = data.draw(st.integers(start + 1, len(report.text)))
     claim = data.draw(st.text(max_size=60))
     answer = f"{claim} [1]"
-    citations, unknown = cite(answer, [Evidence(report.span(start, end), 0.5)], {report.id: report})
-    assert set(unknown) <= set(range(10_000)) - {1}
-    for citation in citations:
+    found = cite(answer, [Evidence(report.span(start, end), 0.5)], {report.id: report})
+    assert set(found.unknown) <= set(range(10_000)) - {1}
+    for citation in found.citations:
         assert start <= citation.span.start < citation.span.end <= end
         assert report.slice(citation.span) in report.text
 
@@ -125,12 +128,13 @@ def test_a_figure_cited_wrongly_or_not_at_all_is_found(report: Document) -> None
         Evidence(_paragraph(report), 0.9),
     ]
     documents = {report.id: report}
-    (wrong, right), unknown = cite("Revenue was 4,812 million [1].", evidence, documents)
+    found = cite("Revenue was 4,812 million [1].", evidence, documents)
+    wrong, right = found.citations
     assert (wrong.n, wrong.verified, wrong.by) == (1, False, "reasoner")
     assert (right.n, right.verified, right.by) == (2, True, "longdoc")
     assert "4,812 million" in report.slice(right.span)
-    assert unknown == ()
-    (found,), _ = cite("Therefore, the answer is 7,310.", evidence, documents)
-    assert (found.n, found.by) == (1, "longdoc")
-    assert cite("Therefore, the answer is 7,311.", evidence, documents) == ((), ())
-    assert cite("It rose by 3.", evidence, documents) == ((), ())
+    assert found.unknown == found.unsupported == ()
+    (right,) = cite("Therefore, the answer is 7,310.", evidence, documents).citations
+    assert (right.n, right.by) == (1, "longdoc")
+    for claim in ("Therefore, the answer is 7,311.", "It rose by 3."):
+        assert cite(claim, evidence, documents) == Cited(unsupported=(claim,))

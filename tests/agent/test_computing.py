@@ -67,10 +67,37 @@ def test_scales_that_may_not_hold_are_neither_shown_nor_mixed(tmp_path: Path) ->
     document = DocumentStore(tmp_path / "store").ingest(tmp_path / "tables.md")
     evidence = [Evidence(document.span(0, len(document.text)), 1.0)]
     documents = {document.id: document}
-    one = computed("[1:5,200] - [1:5,100]", GROWTH, evidence, documents)
+    asked = "What was the difference in sales?"
+    one = computed("[1:5,200] - [1:5,100]", asked, evidence, documents)
     assert (one.value, one.scale) == ("100", "")
     with pytest.raises(ExpressionError, match="different scales"):
-        computed("[1:5,300] - [1:5,100]", GROWTH, evidence, documents)
+        computed("[1:5,300] - [1:5,100]", asked, evidence, documents)
+
+
+@pytest.mark.parametrize(
+    ("expression", "question", "why"),
+    [
+        ("([1:500] - [1:400]) / [1:400]", "How much did sales grow from 2022 to 2023?", ""),
+        ("([1:400] - [1:500]) / [1:500]", "How much did sales grow from 2022 to 2023?", "later"),
+        ("([1:500] - [1:300]) / [1:300]", "How much did sales grow from 2022 to 2023?", "2021"),
+        ("([1:500] - [1:60]) / [1:60]", "How much did sales grow from 2022 to 2023?", "leaves out"),
+        ("([1:500] - [1:400]) / [1:400]", "What was the growth of sales in 2023?", ""),
+        ("[1:60] / [1:500]", "What was the margin in 2023?", ""),
+        ("[1:50] / [1:400]", "What was the margin in 2023?", "2022"),
+    ],
+)
+def test_operands_are_of_the_years_that_are_asked(
+    tmp_path: Path, expression: str, question: str, why: str
+) -> None:
+    rows = "| Item | 2023 | 2022 | 2021 |\n|---|---|---|---|\n| Sales | 500 | 400 | 300 |\n"
+    (tmp_path / "t.md").write_text(f"# R\n\n{rows}| Profit | 60 | 50 | 40 |\n")
+    document = DocumentStore(tmp_path / "store").ingest(tmp_path / "t.md")
+    evidence = [Evidence(document.span(0, len(document.text)), 1.0)]
+    if why:
+        with pytest.raises(ExpressionError, match=why):
+            computed(expression, question, evidence, {document.id: document})
+    else:
+        assert computed(expression, question, evidence, {document.id: document}).value
 
 
 @dataclass(frozen=True, slots=True)

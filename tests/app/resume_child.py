@@ -2,7 +2,7 @@
 
 ``python resume_child.py KIND REPORT QUESTION``, where ``KIND`` is an event that a node sends
 before it is finished (plan, gathered: gather, context: assemble, answer: reason, round: judge,
-computed: compute, checked: verify).
+computed: compute, repair: repair, checked: verify).
 """
 
 from __future__ import annotations

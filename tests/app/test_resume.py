@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ Revenue was 4,812 million in 2023. The dividend was 12.5 pence.
 
 Revenue was 4,511 million in 2022.
 """
+TABLE = "# Halden\n\n| Item | 2023 | 2022 |\n|---|---|---|\n| Revenue | 4,812 | 4,511 |\n"
 QUESTION = "What was revenue in 2023?"
 CHANGE = "By how much did revenue change from 2022 to 2023?"
 EXPRESSION = '{"expression": "[1:4,812] - [1:4,511]"}'
@@ -172,6 +173,28 @@ def test_a_run_killed_while_it_computes_asks_for_the_answer_once(place: Place) -
     assert schemas == [False, True, True]
     events = list(place.service.log.events(run))
     assert [e.data["node"] for e in events if e.kind == "resumed"] == ["compute"]
+    watched = Watched()
+    watched.take(events[:-1])
+    assert watched.answer == unbroken["answer"]
+
+
+def test_a_run_killed_while_it_repairs_asks_for_the_answer_once(place: Place) -> None:
+    (place.report.with_name("table.md")).write_text(TABLE)
+    (table,) = place.service.ingest([place.report.with_name("table.md")])
+    asked = Question(QUESTION, (table.id,), "full")
+    wrong, right = says_text("It was 4,511 [1]."), says_text("It was 4,812 [1].")
+    place.server.replies[:] = [wrong, right]
+    unbroken = place.service.run(asked)
+    assert (unbroken["answer"], unbroken["verdict"]) == ("It was 4,812 [1].", "answered")
+    place.server.replies[:] = [wrong, right, right]
+    place.server.asked.clear()
+    broken = replace(place, report=place.report.with_name("table.md"))
+    run = broken.killed("repair")
+    record = place.service.resume(run)
+    assert _lasting(record) == _lasting(unbroken)
+    assert [len(body["messages"]) for _, body in place.server.asked] == [1, 3, 3]
+    events = list(place.service.log.events(run))
+    assert [e.data["node"] for e in events if e.kind == "resumed"] == ["repair"]
     watched = Watched()
     watched.take(events[:-1])
     assert watched.answer == unbroken["answer"]

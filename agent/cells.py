@@ -1,0 +1,262 @@
+"""A table's figure and what stands beside and over it: its row's label and its column's heads.
+
+Heads are told by where they stand on the page, or by the number of the cell in a file without
+pages. Where that leaves a doubt nothing is told.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from agent.figures import Figure, every
+from documents import Block, Document
+
+_CELL = re.compile(r"[^\t|]+")
+_FIGURE_CELL = re.compile(r"[\s$€£¥()%–—−+*.,\d-]*\d[\s$€£¥()%–—−+*.,\d-]*(?:[a-z]{1,2})?\s*")
+_YEAR_CELL = re.compile(r"\s*(?:19|20)\d\d\s*")
+_LINE = 3.0
+"""Points between two printed lines of a head, at least."""
+_GAP = 30.0
+"""Points at most between a figure and the head of its column where the two do not overlap."""
+_DOUBT = 1.3
+"""How much further off the second nearest head must be."""
+_MOST_ROWS = 400
+_INSIDE = ("table_row", "furniture")
+_TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d/])(?<!\d[.,])(?:\d{1,2}|(?:19|20)\d\d)(?![\d%/]|[.,]\d)")
+_STOP = frozenset(
+    "the a an in on of for this that these those it its as at by to from and or is are was were be "
+    "been what which who how much many did do does has have had with their there than therefore "
+    "answer please give find during company ended".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure of a table row: ``heads`` are the texts over it, outermost first; none where that
+    cannot be told."""
+
+    figure: Figure
+    start: int
+    heads: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A table row; ``label`` is what stands in it beside the figures."""
+
+    block: Block
+    label: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row as one of its table: its label's words, whether it has figures, and the ``group`` it
+    is in: the last row over it that has none."""
+
+    start: int
+    label: str
+    words: frozenset[str]
+    figures: bool
+    group_words: frozenset[str]
+    group: str
+
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A head's text and where it stands."""
+
+    text: str
+    left: float
+    right: float
+    top: float
+
+    def off(self, left: float, right: float) -> float:
+        """Points between this and a range; below 0 where they overlap."""
+        return max(left - self.right, self.left - right)
+
+    @property
+    def middle(self) -> float:
+        return (self.left + self.right) / 2
+
+
+def row_at(document: Document, offset: int) -> Row | None:
+    """The table row that holds the character at ``offset``."""
+    blocks = document.blocks_in(offset, offset + 1)
+    return read_row(document, blocks[0]) if blocks and blocks[0].kind == "table_row" else None
+
+
+def read_row(document: Document, block: Block) -> Row:
+    """A table row's label and figures, with the heads over each."""
+    ranges = _cells(document, block)
+    amounts = [index for index, cell in enumerate(ranges) if _is_figure(document, cell)]
+    label, _ = label_of(document, block)
+    header = _header(document, block, len(ranges))
+    cells = []
+    for index in amounts:
+        start, end = ranges[index]
+        for figure in every(document.text[start:end]):
+            heads = _heads(document, header, (start, end), index, len(ranges))
+            cells.append(Cell(figure, start + figure.start, heads))
+    return Row(block, label, tuple(cells))
+
+
+def label_of(document: Document, block: Block) -> tuple[str, bool]:
+    """What stands in a row beside its figures, and whether it has any."""
+    ranges = _cells(document, block)
+    texts = [cell for cell in ranges if not _is_figure(document, cell)]
+    label = " ".join(document.text[start:end].strip() for start, end in texts)
+    return label, len(texts) < len(ranges)
+
+
+def table_around(document: Document, row: Block) -> tuple[Line, ...]:
+    """The rows of the table that ``row`` is in, in order, on all the pages that it runs over."""
+    index = _index(document, row)
+    first = index
+    while first > 0 and index - first < _MOST_ROWS and document.blocks[first - 1].kind in _INSIDE:
+        first -= 1
+    return _table(document, first)
+
+
+@lru_cache(maxsize=64)
+def _table(document: Document, first: int) -> tuple[Line, ...]:
+    lines: list[Line] = []
+    group = ""
+    for block in document.blocks[first : first + 2 * _MOST_ROWS]:
+        if block.kind not in _INSIDE:
+            break
+        if block.kind == "table_row":
+            label, figures = label_of(document, block)
+            lines.append(Line(block.start, label, tokens(label), figures, tokens(group), group))
+            if not figures and "\t" not in document.text[block.start : block.end]:
+                group = label
+    return tuple(lines)
+
+
+def tokens(text: str) -> frozenset[str]:
+    """The words, years and small numbers of a label or a question, singular and folded."""
+    found = set()
+    for match in _TOKEN.finditer(text.replace("&", "")):
+        word = match[0].casefold()
+        if word not in _STOP:
+            found.add(word[:-1] if len(word) > 3 and word.endswith("s") else word)
+    return frozenset(found)
+
+
+def _index(document: Document, block: Block) -> int:
+    return bisect.bisect_left(document.blocks, block.start, key=lambda other: other.start)
+
+
+def _cells(document: Document, block: Block) -> list[Range]:
+    text = document.text[block.start : block.end]
+    return [
+        (block.start + match.start(), block.start + match.end())
+        for match in _CELL.finditer(text)
+        if match[0].strip()
+    ]
+
+
+def _is_figure(document: Document, cell: Range) -> bool:
+    return _FIGURE_CELL.fullmatch(document.text[cell[0] : cell[1]]) is not None
+
+
+def _header(document: Document, block: Block, width: int) -> Sequence[Range]:
+    """The row's header cells; where the reader found none, the first row of the table on the page
+    if it has as many cells and no figure but years."""
+    if block.header or width < 2:
+        return block.header
+    first = block
+    at = _index(document, block)
+    for other in reversed(document.blocks[max(0, at - _MOST_ROWS) : at]):
+        if other.kind != "table_row" or other.page != block.page:
+            break
+        first = other
+    cells = _cells(document, first)
+    bare = [cell for cell in cells if _is_figure(document, cell)]
+    years = [cell for cell in bare if _YEAR_CELL.fullmatch(document.text[cell[0] : cell[1]])]
+    return cells if first is not block and len(cells) == width and bare == years else ()
+
+
+def _heads(
+    document: Document, header: Sequence[Range], cell: Range, index: int, width: int
+) -> tuple[str, ...]:
+    placed = [_placed(document, *head) for head in header]
+    known = [head for head in placed if head is not None]
+    boxes = document.boxes(document.span(*_bare(document, cell)))
+    if not boxes:  # a file without pages
+        texts = [" ".join(document.text[start:end].split()) for start, end in header]
+        return (texts[index],) if len(texts) == width else ()
+    left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
+    lines = _lines(known)
+    if not lines:
+        return ()
+    leaf = _nearest(lines[-1], left, right)
+    if leaf is None:
+        return ()
+    heads = [leaf.text]
+    left, right = min(left, leaf.left), max(right, leaf.right)
+    for line in reversed(lines[:-1]):
+        over = [head for head in line if head.off(leaf.left, leaf.right) < 0]
+        if not over and 2 * len(line) <= len(lines[-1]):
+            over = [head for head in [_spanning(line, leaf.middle)] if head is not None]
+        heads = [head.text for head in over] + heads
+    return tuple(heads)
+
+
+def _bare(document: Document, cell: Range) -> Range:
+    """The cell without the blanks and the currency sign, which may stand far to the left."""
+    text = document.text[cell[0] : cell[1]]
+    start = len(text) - len(text.lstrip(" $€£¥"))
+    return cell[0] + start, cell[0] + len(text.rstrip())
+
+
+def _placed(document: Document, start: int, end: int) -> _Placed | None:
+    boxes = document.boxes(document.span(start, end))
+    if not boxes:
+        return None
+    return _Placed(
+        " ".join(document.text[start:end].split()),
+        min(box.x0 for box in boxes),
+        max(box.x1 for box in boxes),
+        min(box.y0 for box in boxes),
+    )
+
+
+def _lines(heads: Sequence[_Placed]) -> list[list[_Placed]]:
+    """The heads by printed line, from the top."""
+    lines: list[list[_Placed]] = []
+    for head in sorted(heads, key=lambda head: head.top):
+        if lines and head.top - lines[-1][0].top < _LINE:
+            lines[-1].append(head)
+        else:
+            lines.append([head])
+    return lines
+
+
+def _nearest(line: Sequence[_Placed], left: float, right: float) -> _Placed | None:
+    """The head over a figure: the one that overlaps it, else one near by and no other."""
+    over = [head for head in line if head.off(left, right) < 0]
+    if over:
+        return min(over, key=lambda head: head.off(left, right))
+    ranked = sorted(line, key=lambda head: head.off(left, right))
+    gaps = [head.off(left, right) for head in ranked]
+    if not ranked or gaps[0] > _GAP or (len(gaps) > 1 and gaps[1] < _DOUBT * gaps[0] + 1):
+        return None
+    return ranked[0]
+
+
+def _spanning(line: Sequence[_Placed], middle: float) -> _Placed | None:
+    """The head, of those over several columns, that a column's middle is nearest to."""
+    ranked = sorted(line, key=lambda head: abs(head.middle - middle))
+    if len(ranked) > 1:
+        first, second = (abs(head.middle - middle) for head in ranked[:2])
+        if second < _DOUBT * first:
+            return None
+    return ranked[0]

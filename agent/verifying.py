@@ -1,0 +1,101 @@
+"""The nodes that check an answer: verify (→ repair → verify, as often as is set)."""
+
+from __future__ import annotations
+
+from langgraph.graph import END
+from langgraph.runtime import Runtime
+
+from agent import computing, repairing
+from agent.citations import Cited, cite
+from agent.state import Deps, State, computed_of, evidence_of, spent
+from agent.values import Citation, Verdict
+from documents.errors import ReasonerError
+from documents.progress import check, within
+from policy import parse_answer
+
+
+def verify(state: State, runtime: Runtime[Deps]) -> State:
+    """Find and check the quotes, and say whether the documents answer the question."""
+    deps = runtime.context
+    check(deps.cancelled)
+    if state.get("verdict") == "not_in_documents":  # a sentence of our own: it cites nothing
+        update: State = {"citations": [], "unknown": []}
+        deps.emit("checked", {**update, "verdict": state["verdict"]})
+        return update
+    evidence = evidence_of(state)
+    text, found = _cited(state, deps)
+    citations = found.citations
+    for one in computed_of(state, deps.notes):  # its result stands nowhere: its operands do
+        citations += tuple(computing.citations(one, evidence, deps.documents))
+        text = f"{text}\n{computing.sentence(one)}".strip()
+    unheld = len(found.unsupported)
+    update = {
+        "citations": [
+            (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
+        ],
+        "unknown": list(found.unknown),
+        "verdict": verdict_of(text, citations, state.get("withheld", 0), unheld),
+        "unsupported": deps.notes.put("\n".join(found.unsupported)) if unheld else "",
+        "contradicted": len(found.contradicted),
+    }
+    deps.emit("checked", {**update, "unsupported": list(found.unsupported)})
+    return update
+
+
+def _cited(state: State, deps: Deps) -> tuple[str, Cited]:
+    """What the reasoner said, and what was found out about it."""
+    text = deps.notes.get(state["answer"]) if state["answer"] else ""
+    for one in computed_of(state, deps.notes):
+        text = text.removesuffix(computing.sentence(one)).rstrip()
+    question = deps.notes.get(state["question"])
+    return text, cite(text, evidence_of(state), deps.documents, question)
+
+
+def after_verify(state: State, runtime: Runtime[Deps]) -> str:
+    """Whether a contradiction goes back to the reasoner."""
+    again = state.get("contradicted", 0) and state.get("repairs", 0) < runtime.context.repairs
+    return "repair" if again else END
+
+
+def repair(state: State, runtime: Runtime[Deps]) -> State:
+    """Tell the reasoner what its quotes say, once, and take what it answers if that is better
+    founded. ``repair`` events hold the answer that stands now."""
+    deps = runtime.context
+    check(deps.cancelled)
+    evidence, question = evidence_of(state), deps.notes.get(state["question"])
+    said, found = _cited(state, deps)
+    mistakes = [m.text for c in found.contradicted for m in c.mistakes]
+    update = State(repairs=state.get("repairs", 0) + 1)
+    try:
+        made = repairing.repaired(
+            question,
+            said,
+            found,
+            evidence,
+            deps.documents,
+            reasoner=deps.reasoner(),
+            cancelled=within(deps.step_s, deps.cancelled),
+        )
+    except ReasonerError as error:
+        told = {"mistakes": mistakes, "taken": False, "text": deps.notes.get(state["answer"])}
+        deps.emit("repair", {**told, "failed": error.message})
+        return update
+    text = "\n".join([made.text, *map(computing.sentence, computed_of(state, deps.notes))])
+    text = text if made.taken else deps.notes.get(state["answer"])
+    deps.emit("repair", {"mistakes": mistakes, "taken": made.taken, "text": text})
+    update["usage"] = spent(state, made.usage)
+    if made.taken:
+        update |= {"answer": deps.notes.put(text), "withheld": made.withheld}
+    return update
+
+
+def verdict_of(
+    text: str, citations: tuple[Citation, ...], withheld: int = 0, unsupported: int = 0
+) -> Verdict:
+    """Whether the answer answers: wholly only where a citation of each claim holds and no
+    sentence was withheld."""
+    if not text or parse_answer(text).refused:
+        return "not_in_documents"
+    held = {citation.claim for citation in citations if citation.verified}
+    whole = held == {citation.claim for citation in citations} and not (withheld or unsupported)
+    return "answered" if held and whole else "partly"
