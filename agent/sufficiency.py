@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent import asking
-from agent.absence import NOT_SAID
+from agent.absence import NOT_SAID, absent
 from agent.asking import Judgement, lookable
 from agent.checking import names
 from agent.context import render
@@ -58,6 +58,9 @@ def missing(
     """What the evidence lacks, or None where it suffices or nothing is left to look for. A draft
     that answers nothing does not suffice, whatever the reasoner says."""
     usage = Usage()
+    unknown = absent(draft.question, draft.evidence, documents) if draft.failed else []
+    if any(not name.isdigit() for name in unknown):  # a year may be found yet, a name never
+        return None, usage
     judgement = Judgement(enough=not draft.failed)
     try:
         context = render(draft.evidence, documents)

@@ -72,6 +72,7 @@ def _table(record: dict[str, Any]) -> str:
         ("tokens read", f"{context['source_tokens']:,}"),
         ("tokens sent", f"{context['tokens']:,}"),
         ("left out", context["left_out"]),
+        ("searched for", "; ".join(_searched(record))),
         *(
             (name.removesuffix("_s").replace("_", " "), f"{seconds:.1f} s")
             for name, seconds in record["timings"].items()
@@ -79,6 +80,13 @@ def _table(record: dict[str, Any]) -> str:
     ]
     shown = [f"| {name} | {_plain(value)} |" for name, value in rows if value]
     return "\n".join(["| what | value |", "|---|---|", *shown])
+
+
+def _searched(record: dict[str, Any]) -> list[str]:
+    """What was looked for beside the question itself."""
+    subs = [sub["text"] for sub in record["plan"]["sub_questions"]]
+    texts = dict.fromkeys([*subs, *record["follow_ups"]])
+    return [text for text in texts if text != record["question"]]
 
 
 def _plain(text: str) -> str:

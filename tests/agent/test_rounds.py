@@ -178,6 +178,7 @@ def test_a_refusal_comes_out_once_the_rounds_are_used_up(place: Place) -> None:
     assert [e.data["text"] for e in events if e.kind == "answer"] == [refusal]
     missing, _ = place.run("What did Microsoft say?", max_rounds=2)
     assert (missing["verdict"], missing["rounds"]) == ("not_in_documents", 1)
+    assert place.server.asked == []
 
 
 def test_a_reasoner_that_breaks_off_is_asked_once_more(place: Place) -> None:
