@@ -130,7 +130,7 @@ def test_a_run_killed_in_a_chunk_goes_on_there(place: Place, record: dict[str, A
     assert len(place.server.asked) == 4  # but for the one that was cut off, each once
     (node,) = [e.data["node"] for e in place.service.log.events(run) if e.kind == "resumed"]
     assert node == "read"
-    differs = ("run", "timings")
+    differs = ("run", "thread", "timings")
     assert {k: v for k, v in resumed.items() if k not in differs} == {
         k: v for k, v in record.items() if k not in differs
     }

@@ -140,14 +140,16 @@ def test_the_command_line_goes_on_with_a_thread(
     options = commands.Options("full", 0, "default", "", True, None)
     commands.ask([str(place.folder / "halden-0.md"), ASKED], options)
     first = json.loads(capsys.readouterr().out)
-    options = commands.Options("full", 0, "default", "", True, None, "last")
+    options = commands.Options("full", 0, "default", "", True, None, thread="last")
     commands.ask(["and the year before?"], options)
     out, err = capsys.readouterr()
     second = json.loads(out)
     assert f"Asked as: {BEFORE}\n" in err
     assert second["documents"] == first["documents"]
     assert "3000 million" in second["answer"]
-    options = commands.Options("full", 0, "default", "", True, None, first["run"], True)
+    options = commands.Options(
+        "full", 0, "default", "", True, None, thread=first["run"], as_is=True
+    )
     commands.ask(["and the year before?"], options)
     out, err = capsys.readouterr()
     assert "Asked as" not in err
