@@ -83,7 +83,9 @@ def _table(record: dict[str, Any]) -> str:
 
 
 def _searched(record: dict[str, Any]) -> list[str]:
-    """What was looked for beside the question itself."""
+    """What was looked for beside the question itself; nothing where all was read in turns."""
+    if "plan" not in record:
+        return []
     subs = [sub["text"] for sub in record["plan"]["sub_questions"]]
     texts = dict.fromkeys([*subs, *record["follow_ups"]])
     return [text for text in texts if text != record["question"]]
