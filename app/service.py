@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent import CONCURRENT, ContextStrategy, Deps, Notes, State, build_graph, first_of, reached
-from agent.memory import MemoryState, build_memory_graph, sizes
-from agent.reading import REPLY_TOKENS
+from agent.memory import build_memory_graph
 from agent.strategies.cprs import Cprs
 from agent.strategies.full import Full
 from agent.strategies.rag import Rag
 from app import caching
+from app.beginning import begin
 from app.checkpoints import checkpoints, prune
 from app.present import head_json, run_json
 from app.questions import Job, Question, job_of
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["UNWATCHED", "Question", "Service", "Watch"]
 
 logger = logging.getLogger("longdoc")
-PROMPT_TOKENS = 400
-"""Room for the instructions around the context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,10 +341,12 @@ class Service:
                 deps.emit("resumed", {**at, "settings_hash": self.settings.hash})
                 if node == "end":
                     return state
-            begin = self.begin(job.question, deps.notes) if node == "start" else None
+            first = None
+            if node == "start":
+                first = begin(job.question, deps.notes, self.settings, self.reasoner)
             # sync: a node's outcome is on the disk before the next one starts
             return graph.invoke(  # type: ignore[return-value]  # typed as a plain dict
-                begin, config, context=deps, durability="sync"
+                first, config, context=deps, durability="sync"
             )
 
     def deps(
@@ -374,36 +374,6 @@ class Service:
             turn=self._turn,
             step_s=self.settings.step_timeout_s,
         )
-
-    def begin(self, question: Question, notes: Notes) -> State:
-        """The state that the graph starts with."""
-        begin: State = {
-            "question": notes.put(question.text),
-            "looking_for": notes.put(question.looking_for) if question.looking_for else "",
-            "granularity": question.granularity,
-            "strategy": question.strategy,
-            "budget": self._budget(question),
-            "documents": list(question.documents),
-        }
-        return begin | self._sizes(question, begin["budget"])
-
-    def _sizes(self, question: Question, budget: int) -> State:
-        """In memory mode: how much is read at once, and remembered."""
-        if question.mode != "memory":
-            return {}
-        settings = self.settings
-        reply = max(REPLY_TOKENS, settings.reasoner.max_answer_tokens)
-        asked = self.reasoner.count(question.text)
-        room = self.reasoner.context_tokens - PROMPT_TOKENS - reply - asked
-        chunk, memory = sizes(room, budget, settings.chunk_tokens, settings.memory_tokens)
-        return MemoryState(chunk_tokens=chunk, memory_tokens=memory)
-
-    def _budget(self, question: Question) -> int:
-        """Never more than the reasoner can take beside prompt, question and answer."""
-        taken = PROMPT_TOKENS + self.settings.reasoner.max_answer_tokens
-        most = self.reasoner.context_tokens - taken - self.reasoner.count(question.text)
-        wanted = question.budget or (most if question.strategy == "full" else self.settings.budget)
-        return min(wanted, most)
 
     def _note(self, run: str) -> Progress:
         """Progress into the run log, at most twice a second a stage."""

@@ -19,6 +19,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, Field
 
 from agent import build_graph
+from app.beginning import begin
 from app.present import run_json
 from app.service import Question, Service
 from app.settings import load_settings
@@ -85,7 +86,9 @@ def studio_graph() -> CompiledStateGraph[Asking, Context, Asked, Answered]:
         deps = service.deps(
             documents, texts, lambda kind, data: runtime.stream_writer({"kind": kind, **data})
         )
-        final = inner.invoke(service.begin(question, texts), context=deps)
+        final = inner.invoke(
+            begin(question, texts, service.settings, service.reasoner), context=deps
+        )
         head = {"question": question.text, "strategy": strategy}
         return Answered(result=run_json(head, final, documents, texts))  # type: ignore[arg-type]  # typed as a plain dict
 
