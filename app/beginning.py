@@ -14,7 +14,7 @@ PROMPT_TOKENS = 400
 
 
 def begin(question: Question, notes: Notes, settings: Settings, reasoner: Reasoner) -> State:
-    """The state that the graph starts with. Raises `QuestionError` where memory mode has no room."""
+    """The state that the graph starts with. Raises `QuestionError` where memory has no room."""
     state: State = {
         "question": notes.put(question.text),
         "looking_for": notes.put(question.looking_for) if question.looking_for else "",
