@@ -20,6 +20,16 @@ STAGES = {
         "policy.training.sft",
         "policy/training/sft.toml",
     ),
+    "policy-pairs": (
+        "preference pairs by sampling on short prompts",
+        "policy.training.pairs",
+        "policy/training/pairs.toml",
+    ),
+    "policy-solopo": (
+        "SoLoPO or plain DPO, SimPO, ORPO on the pairs",
+        "policy.training.solopo",
+        "policy/training/solopo.toml",
+    ),
 }
 """In the order they are run: what a stage does, the module with its ``run``, its committed file."""
 
