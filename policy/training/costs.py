@@ -53,9 +53,11 @@ class Peak:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Of one run, from its log: medians over its steps, the first left out (it warms up).
-    ``long`` and ``short`` are mean tokens of prompt and chosen answer."""
+    ``long`` and ``short`` are mean tokens of prompt and chosen answer. The processor's seconds are
+    the fair measure on a CPU that others use too; on a GPU they mean little."""
 
     seconds_per_pair: float
+    cpu_seconds_per_pair: float
     tokens_per_second: float
     tokens_per_pair: float
     peak_mib: float
@@ -72,6 +74,7 @@ def cost_of(run: Path) -> Cost:
     pairs = sum(row["pairs"] for row in rows)
     return Cost(
         median(row["seconds"] / row["pairs"] for row in rows),
+        median(row["cpu_seconds"] / row["pairs"] for row in rows),
         median(row["tokens"] / row["seconds"] for row in rows),
         sum(row["tokens"] for row in rows) / pairs,
         max(row["peak_mib"] for row in rows),
@@ -90,6 +93,7 @@ def compared(solopo: Path, plain: Path) -> dict[str, float]:
     return {
         "rho": rho,
         "time": ours.seconds_per_pair / theirs.seconds_per_pair,
+        "cpu_time": ours.cpu_seconds_per_pair / theirs.cpu_seconds_per_pair,
         "tokens": ours.tokens_per_pair / theirs.tokens_per_pair,
         "peak": ours.peak_mib / theirs.peak_mib,
         "predicted_linear": cost_ratio(rho, quadratic=False),

@@ -30,10 +30,12 @@ STD_FLOOR = 1e-4
 
 
 def token_logps(logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability of every token but the first, given those before it.
+    """Log-probability of every token but the first, given those before it, in single precision
+    at least.
 
     Shapes: logits (batch, length, vocabulary), ids (batch, length) -> (batch, length - 1)."""
-    chosen = functional.log_softmax(logits[:, :-1].float(), dim=-1)
+    precision = torch.promote_types(logits.dtype, torch.float32)
+    chosen = functional.log_softmax(logits[:, :-1].to(precision), dim=-1)
     return chosen.gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import weights
 from documents.errors import ModelError, SettingsError
@@ -31,6 +31,17 @@ def base_of(folder: Path) -> Path:
     """The folder of the model that the adapter in ``folder`` was trained on."""
     told = json.loads((folder / ADAPTER).read_text("utf-8"))
     return folder_of(str(told.get("base_model_name_or_path") or ""))
+
+
+def config_of(folder: Path) -> Any:
+    """The configuration of the model in a folder: its sizes, without its weights."""
+    try:
+        return AutoConfig.from_pretrained(str(folder), **_format(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{folder}: the model's configuration cannot be read: {error}",
+            "Give a folder as Hugging Face has them, or a row of: longdoc models list",
+        ) from error
 
 
 def load_tokenizer(folder: Path) -> Any:

@@ -257,7 +257,9 @@ def run(path: Path, smoke: bool, say: Say) -> Path:
     return make(config, say)
 
 
-def on_made_up(config: Config, folder: Path, say: Say) -> Config:
+def on_made_up(
+    config: Config, folder: Path, say: Say, lengths: tuple[int, int] = (420, 640)
+) -> Config:
     """The configuration on a random model and made-up twins, all in ``folder``."""
     from policy.training import prepare
     from policy.training.tiny import made_corpus, tiny_model
@@ -266,7 +268,7 @@ def on_made_up(config: Config, folder: Path, say: Say) -> Config:
         data=str(made_corpus(folder / "corpus")),
         out=str(folder / "data"),
         model=str(tiny_model(folder / "model")),
-        lengths=(420, 900),
+        lengths=lengths,
         sources={"made": 12},
         held=4,
     )
@@ -274,7 +276,7 @@ def on_made_up(config: Config, folder: Path, say: Say) -> Config:
     return replace(
         config,
         model=made.model,
-        short=str(data / "train-420.jsonl"),
-        long=str(data / "train-900.jsonl"),
+        short=str(data / f"train-{lengths[0]}.jsonl"),
+        long=str(data / f"train-{lengths[1]}.jsonl"),
         out=str(folder / "pairs"),
     )

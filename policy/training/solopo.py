@@ -18,7 +18,9 @@ The full paper and its code could not be read. Told by notes on it: the objectiv
 chosen-only alignment, alpha 3 for DPO and 1 for SimPO and ORPO with Qwen2.5-7B (4 for ORPO with
 Llama3.1-8B). Derived: the absolute difference as the distance. Unknown, so longdoc's or the
 algorithms' own defaults: learning rate, schedule, batch, epochs, beta, gamma, ORPO's weight, and
-whether the gradient stops on the short side (here it does not). Simplified: one device.
+whether the gradient stops on the short side (here it does not). SoLo-DPO begins where all its
+rewards are 0 but for rounding, so that rounding decides the direction of the alignment's gradient in
+the first step; the rise of the learning rate keeps that step small. Simplified: one device.
 
     longdoc train policy-solopo --config policy/training/solopo.toml            # one CPU or GPU
     longdoc train policy-solopo --config policy/training/solopo.toml --smoke    # seconds
@@ -174,7 +176,8 @@ class Training:
 
     def one(self) -> dict[str, float]:
         """One step: the next pairs in parts of ``micro_batch``, then the optimizer."""
-        began, step, config = time.monotonic(), self.step + 1, self.config
+        began, worked = time.monotonic(), time.process_time()
+        step, config = self.step + 1, self.config
         self.peak.reset()
         torch.manual_seed(config.seed * STEP_SEED + step)
         chosen = self._places()
@@ -202,7 +205,8 @@ class Training:
         self.optimizer.step()
         self.step = step
         values |= {"rate": rate, "gradient": norm, **self._sizes(chosen)}
-        return {**values, "seconds": time.monotonic() - began, "peak_mib": self.peak.mib()}
+        spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - worked}
+        return {**values, **spent, "peak_mib": self.peak.mib()}
 
     def _places(self) -> list[int]:
         """Which pairs the next step reads."""
@@ -336,6 +340,6 @@ def on_made_up(config: Config, folder: Path, say: Say) -> Config:
     file = pairs.make(made, say)
     held = {
         f"held_{side}": str(folder / "data" / f"held-{length}.jsonl")
-        for side, length in (("short", 420), ("long", 900))
+        for side, length in (("short", 420), ("long", 640))
     }
     return replace(config, model=made.model, pairs=(str(file),), out=str(folder / "solopo"), **held)

@@ -60,7 +60,7 @@ def parts(config: solopo.Config) -> list[sides.Sides]:
 
 
 def curve(out: Path) -> list[dict[str, float]]:
-    measured = {"seconds", "peak_mib"}
+    measured = {"seconds", "cpu_seconds", "peak_mib"}
     return [
         {k: v for k, v in row.items() if k not in measured} for row in read_log(out / "log.jsonl")
     ]
@@ -140,10 +140,10 @@ def test_gradients_are_finite_differences(
     """Of the whole of SoLoPO with both sides, on a real causal model in double precision."""
     model = models.load_model(Path(config.model)).double().eval()
     method = plan(algorithm, both=True)
-    reference = reference_of(method, 2)
+    reference = reference_of(method, 1)
 
     def loss() -> Tensor:
-        return sides.loss_of(model, parts[:2], reference, method, CPU)[0]
+        return sides.loss_of(model, parts[:1], reference, method, CPU)[0]
 
     loss().backward()  # type: ignore[no-untyped-call]
     weight = model.model.layers[0].self_attn.q_proj.weight
@@ -152,13 +152,13 @@ def test_gradients_are_finite_differences(
         place = int(learnt.grad.abs().argmax())
         slope = learnt.grad.view(-1)[place].item()
         found = []
-        for step in (1e-3, -2e-3):
+        for step in (1e-6, -2e-6):
             with torch.no_grad():
                 learnt.view(-1)[place] += step
                 found.append(loss().item())
         with torch.no_grad():
-            learnt.view(-1)[place] += 1e-3
-        assert slope == pytest.approx((found[0] - found[1]) / 2e-3, rel=2e-2)
+            learnt.view(-1)[place] += 1e-6
+        assert slope == pytest.approx((found[0] - found[1]) / 2e-6, rel=1e-3)
         assert abs(slope) > 1e-4
 
 
@@ -213,13 +213,10 @@ def test_a_step_of_dpo_equals_trls(config: solopo.Config, tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def unbroken(config: solopo.Config) -> dict[str, list[dict[str, float]]]:
-    """The curves of SoLo-ORPO and SoLo-DPO: the second has a reference."""
-    found = {}
-    for algorithm in ("orpo", "dpo"):
-        told = replace(config, algorithm=algorithm, out=f"{config.out}-{algorithm}")
-        solopo.train(told, lambda line: None)
-        found[algorithm] = curve(Path(told.out))
-    return found
+    """The curve of SoLo-DPO, which also has a reference to keep."""
+    told = replace(config, algorithm="dpo", out=f"{config.out}-dpo")
+    solopo.train(told, lambda line: None)
+    return {"dpo": curve(Path(told.out))}
 
 
 def test_it_learns_to_prefer_and_leaves_a_model(
@@ -252,7 +249,7 @@ def test_killed_in_mid_epoch_and_resumed_equals_unbroken(
     done = subprocess.run(
         [sys.executable, "-c", CHILD, told], capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["-9", "-9"], done.stderr
+    assert done.stdout.split() == ["-9"], done.stderr
     for broken in runs:
         assert len(curve(Path(broken.out))) == 5
         said: list[str] = []
@@ -265,14 +262,16 @@ def test_killed_in_mid_epoch_and_resumed_equals_unbroken(
 def test_another_configuration_does_not_go_on(
     config: solopo.Config, unbroken: dict[str, list[dict[str, float]]]
 ) -> None:
-    told = replace(config, algorithm="orpo", out=f"{config.out}-orpo", alpha=2.0)
+    told = replace(config, algorithm="dpo", out=f"{config.out}-dpo", alpha=2.0)
     with pytest.raises(SettingsError, match="another configuration"):
         solopo.Training(told, lambda line: None)
 
 
 def test_parts_of_a_batch_add_up_to_the_whole(config: solopo.Config, tmp_path: Path) -> None:
-    for algorithm in solopo.ALPHA:
-        told = replace(config, algorithm=algorithm, out=str(tmp_path / algorithm))
+    """Not SoLo-DPO: in its first step rounding decides the direction of the alignment."""
+    for algorithm, method in (("dpo", "long"), ("simpo", "solopo"), ("orpo", "solopo")):
+        out = str(tmp_path / algorithm)
+        told = replace(config, algorithm=algorithm, method=method, out=out)
         runs = (replace(told, micro_batch=size, out=f"{told.out}{size}") for size in (1, 4))
         one, other = (solopo.Training(run, lambda line: None).one() for run in runs)
         assert one["loss"] == pytest.approx(other["loss"], rel=1e-4)
@@ -295,8 +294,8 @@ def test_the_result_tells_accuracy_and_the_cost_beside_the_predicted(
     config: solopo.Config, tmp_path: Path
 ) -> None:
     data = Path(config.pairs[0]).parents[1] / "data"
-    held = {"held_short": str(data / "held-420.jsonl"), "held_long": str(data / "held-900.jsonl")}
-    plain = replace(config, method="long", most_steps=3, out=str(tmp_path / "long"), **held)
+    held = {"held_short": str(data / "held-420.jsonl"), "held_long": str(data / "held-640.jsonl")}
+    plain = replace(config, method="long", most_steps=2, out=str(tmp_path / "long"), **held)
     solopo.train(plain, lambda line: None)
     said: list[str] = []
     ours = replace(plain, method="solopo", out=str(tmp_path / "solo"), compare=plain.out)
