@@ -30,17 +30,27 @@ STAGES = {
         "policy.training.solopo",
         "policy/training/solopo.toml",
     ),
+    "policy-export": (
+        "a trained model as GGUF, adapter or whole, with its card",
+        "policy.training.export",
+        "policy/training/export.toml",
+    ),
+    "policy-dryrun": (
+        "memory a GPU of real configurations, on the meta device",
+        "policy.training.dryrun",
+        "policy/training/dryrun.toml",
+    ),
 }
 """In the order they are run: what a stage does, the module with its ``run``, its committed file."""
 
-CRITIC = "critic       the small critic: python -m compressor.training.train --data DIR --out DIR"
+CRITIC = "critic        the small critic: python -m compressor.training.train --data DIR --out DIR"
 """Not run from here: its configuration does not say where its data are."""
 
 
 def listed() -> None:
     """One line a stage, in the order they are run."""
     for name, (about, _, config) in STAGES.items():
-        write(f"{name:<12} {about}: longdoc train {name} --config {config}")
+        write(f"{name:<13} {about}: longdoc train {name} --config {config}")
     write(CRITIC)
 
 

@@ -19,8 +19,8 @@ chosen-only alignment, alpha 3 for DPO and 1 for SimPO and ORPO with Qwen2.5-7B 
 Llama3.1-8B). Derived: the absolute difference as the distance. Unknown, so longdoc's or the
 algorithms' own defaults: learning rate, schedule, batch, epochs, beta, gamma, ORPO's weight, and
 whether the gradient stops on the short side (here it does not). SoLo-DPO begins where all its
-rewards are 0 but for rounding, so that rounding decides the direction of the alignment's gradient in
-the first step; the rise of the learning rate keeps that step small. Simplified: one device.
+rewards are 0 but for rounding, so that rounding decides the direction of the alignment's gradient
+in the first step; the rise of the learning rate keeps that step small. Simplified: one device.
 
     longdoc train policy-solopo --config policy/training/solopo.toml            # one CPU or GPU
     longdoc train policy-solopo --config policy/training/solopo.toml --smoke    # seconds
