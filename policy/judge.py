@@ -80,7 +80,9 @@ class EndpointJudge:
             self._known = _read(self.cache)
 
     async def __call__(self, question: str, answer: str, gold: str) -> bool:
-        target = self._target or await asyncio.to_thread(self._find)
+        target = self._target
+        if target is None:
+            target = await asyncio.to_thread(self._find)
         chat = messages(question, answer, gold)
         key = self._key(target, chat)
         if key in self._known:
@@ -99,8 +101,9 @@ class EndpointJudge:
 
     def _find(self) -> Endpoint:
         with self._finding:
-            self._target = self._target or discover(self.config)
-        return self._target
+            found = self._target or discover(self.config)
+            self._target = found
+        return found
 
     async def _ask(self, target: Endpoint, chat: list[Message]) -> str:
         import openai

@@ -204,8 +204,8 @@ def _data(config: Config) -> Iterator[str]:
         yield f"- `{Path(file).name}`: {len(rows)} rows, sha256 {digest}"
     if sources:
         yield "\n| source | rows | licence |\n|---|---|---|"
-    for source, rows in sources.most_common():
-        yield f"| {source} | {rows} | {config.licences.get(source, 'not stated')} |"
+    for source, count in sources.most_common():
+        yield f"| {source} | {count} | {config.licences.get(source, 'not stated')} |"
 
 
 def _made(config: Config) -> Iterator[str]:

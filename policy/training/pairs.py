@@ -183,8 +183,8 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def _pair(told: dict[str, Any]) -> Pair:
-    chats = {side: tuple(told.pop(side)) for side in ("short", "long")}
-    return Pair(golds=tuple(told.pop("golds")), **chats, **told)
+    lists = {name: tuple(told.pop(name)) for name in ("golds", "short", "long")}
+    return Pair(**{**told, **lists})
 
 
 def make(config: Config, say: Say) -> Path:

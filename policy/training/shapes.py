@@ -80,7 +80,7 @@ def largest_unit(model: Any) -> int:
     """Weights of the largest part that sharding gathers at once: a layer, or an embedding."""
     core = model.get_base_model() if hasattr(model, "peft_config") else model
     units = [*core.model.layers, core.model.embed_tokens, core.lm_head]
-    return max(sum(p.numel() for p in unit.parameters()) for unit in units)
+    return max(sum(int(p.numel()) for p in unit.parameters()) for unit in units)
 
 
 class _Flash(torch.autograd.Function):

@@ -338,8 +338,6 @@ def on_made_up(config: Config, folder: Path, say: Say) -> Config:
     settings = pairs.Config("", "", "", "", samples=2, most_tokens=24, gold=True, threads=1)
     made = pairs.on_made_up(settings, folder, say)
     file = pairs.make(made, say)
-    held = {
-        f"held_{side}": str(folder / "data" / f"held-{length}.jsonl")
-        for side, length in (("short", 420), ("long", 640))
-    }
-    return replace(config, model=made.model, pairs=(str(file),), out=str(folder / "solopo"), **held)
+    held = [str(folder / "data" / f"held-{length}.jsonl") for length in (420, 640)]
+    config = replace(config, held_short=held[0], held_long=held[1])
+    return replace(config, model=made.model, pairs=(str(file),), out=str(folder / "solopo"))
