@@ -33,7 +33,7 @@ from torch import Tensor
 from documents.errors import SettingsError
 from policy.training import losses
 from policy.training.config import read_config
-from policy.training.shapes import build, largest_unit, register_attention, sizes_of
+from policy.training.shapes import build, largest_unit, layers_of, read, sizes_of
 
 Say = Callable[[str], None]
 GIB = 2**30
@@ -161,18 +161,18 @@ def _kept(model: Any, run: Run) -> tuple[float, float]:
     found: list[Tensor] = []
     longest = 0
     if run.recompute:  # a layer's input is kept, and nothing else of it
-        for layer in _core(model).layers:
+        for layer in layers_of(model):
             layer.register_forward_pre_hook(lambda _, told: body.count(told[0]))
     for count, length in rows:
         count *= run.micro_batch  # noqa: PLW2901 - rows of one forward pass
         with body:
-            ids = torch.zeros(count, length, dtype=torch.long, device="meta")
-            hidden = _core(model)(input_ids=ids, use_cache=False).last_hidden_state
+            hidden = read(model, count, length)
         longest = max(longest, count * length)
         with after:
             kept = hidden[:, -run.output_tokens - 1 :]
             logits = model.get_output_embeddings()(kept)
-            found.append(losses.token_logps(logits, ids[:, -run.output_tokens - 1 :]))
+            ids = torch.zeros(logits.shape[:2], dtype=torch.long, device="meta")
+            found.append(losses.token_logps(logits, ids))
             after.count(logits)
             after.count(logits.float())  # in `token_logps`, for a moment
     with after:
@@ -204,14 +204,8 @@ def _one_layer(run: Run, tokens: int) -> float:
     single = build(run.shape, run.lora_rank, False, run.attention, layers=1)
     kept = Kept()
     with kept:
-        ids = torch.zeros(1, tokens, dtype=torch.long, device="meta")
-        _core(single)(input_ids=ids, use_cache=False)
+        read(single, 1, tokens)
     return kept.total
-
-
-def _core(model: Any) -> Any:
-    """The layers, without the output embedding and without an adapter's wrapping."""
-    return (model.get_base_model() if hasattr(model, "peft_config") else model).model
 
 
 class Kept:
@@ -324,7 +318,6 @@ def runs_of(config: Config) -> list[Run]:
 
 def check(runs: list[Run], say: Say) -> list[str]:
     """Tell each; returns the reasons of those that are refused."""
-    register_attention()
     found = []
     for run in runs:
         memory = measure(run)

@@ -13,7 +13,8 @@ from transformers import AttentionInterface, AutoModelForCausalLM, Qwen2Config
 from documents.errors import SettingsError
 from policy.training.models import adapted
 
-FLASH = "longdoc_counted_flash"
+COUNTED = "longdoc_counted"
+"""A name with "flash" in it would have transformers look for a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,28 @@ def build(shape: str, lora_rank: int, recompute: bool, attention: str, layers: i
         model = AutoModelForCausalLM.from_config(
             config,
             dtype=torch.bfloat16,
-            attn_implementation=FLASH if attention == "flash" else "eager",
+            attn_implementation=COUNTED if attention == "flash" else "eager",
         )
         model = adapted(model, lora_rank, recompute)
     return model.train()
+
+
+def read(model: Any, rows: int, tokens: int) -> Tensor:
+    """The last hidden states of so many tokens, through the layers alone; shape (rows, tokens,
+    hidden). No mask is made: that needs numbers, which the meta device has not."""
+    core = (model.get_base_model() if hasattr(model, "peft_config") else model).model
+    ids = torch.zeros(rows, tokens, dtype=torch.long, device=core.embed_tokens.weight.device)
+    places = torch.arange(tokens, device=ids.device).unsqueeze(0)
+    masks = {"full_attention": None}
+    hidden: Tensor = core(
+        input_ids=ids, position_ids=places, attention_mask=masks, use_cache=False
+    ).last_hidden_state
+    return hidden
+
+
+def layers_of(model: Any) -> Any:
+    """The model's layers, without an adapter's wrapping."""
+    return (model.get_base_model() if hasattr(model, "peft_config") else model).model.layers
 
 
 def largest_unit(model: Any) -> int:
@@ -111,4 +130,4 @@ def _attend(
 
 def register_attention() -> None:
     """Make the counted attention known to transformers."""
-    AttentionInterface.register(FLASH, _attend)
+    AttentionInterface.register(COUNTED, _attend)
