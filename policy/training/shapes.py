@@ -52,15 +52,14 @@ def sizes_of(shape: str) -> Sizes:
     return SHAPES[shape]
 
 
-def build(shape: str, lora_rank: int, recompute: bool, attention: str, layers: int = 0) -> Any:
-    """The model on the meta device in bfloat16, ready to train; ``layers`` instead of its own
-    number."""
+def build(shape: str, lora_rank: int, recompute: bool, attention: str, layers: int) -> Any:
+    """The model on the meta device in bfloat16, ready to train, with so many layers."""
     sizes = sizes_of(shape)
     config = Qwen2Config(
         vocab_size=sizes.vocabulary,
         hidden_size=sizes.hidden,
         intermediate_size=sizes.inner,
-        num_hidden_layers=layers or sizes.layers,
+        num_hidden_layers=layers,
         num_attention_heads=sizes.heads,
         num_key_value_heads=sizes.key_heads,
         max_position_embeddings=131_072,

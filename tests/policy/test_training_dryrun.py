@@ -46,7 +46,7 @@ def test_it_counts_what_is_kept_in_earnest() -> None:
 
 
 def test_weights_gradients_and_optimizer_are_counted_and_sharded() -> None:
-    model = shapes.build("tiny", 0, False, "flash")
+    model = shapes.build("tiny", 0, False, "flash", shapes.SHAPES["tiny"].layers)
     count = sum(p.numel() for p in model.parameters())
     assert all(p.device.type == "meta" for p in model.parameters())
     found = dryrun.measure(small(gpus=4))
@@ -59,8 +59,8 @@ def test_weights_gradients_and_optimizer_are_counted_and_sharded() -> None:
 
 @pytest.mark.parametrize(("shape", "billions"), [("14b", 14.77), ("32b", 32.76), ("1.5b", 1.544)])
 def test_the_shapes_are_the_published_ones(shape: str, billions: float) -> None:
-    model = shapes.build(shape, 0, False, "flash")
-    assert sum(p.numel() for p in model.parameters()) / 1e9 == pytest.approx(billions, abs=0.01)
+    gradients = dryrun.measure(small(shape=shape)).gradients
+    assert gradients / 4e9 == pytest.approx(billions, abs=0.01)
 
 
 def test_flash_grows_with_length_and_eager_with_its_square() -> None:
@@ -78,8 +78,15 @@ def test_recomputing_keeps_a_layers_input_and_one_layer() -> None:
     again = dryrun.measure(small(input_tokens=512)).activations
     inputs = sizes.layers * tokens * sizes.hidden * 2
     assert inputs < again < whole
-    deep = shapes.build("14b", 0, True, "flash")
-    assert deep.is_gradient_checkpointing
+    assert shapes.build("tiny", 0, True, "flash", 1).is_gradient_checkpointing
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_the_other_layers_follow_from_two(recompute: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = replace(shapes.SHAPES["tiny"], layers=5)
+    monkeypatch.setitem(shapes.SHAPES, "deep", deep)
+    run = small(shape="deep", stage="rl", recompute=recompute)
+    assert dryrun.measure(run) == dryrun.measured(run, 5)
 
 
 def test_sequence_parallelism_divides_and_rollouts_are_cached() -> None:
