@@ -266,22 +266,25 @@ def refused(run: Run, memory: Memory) -> str | None:
         f"{run.name} needs {memory.peak / GIB:.1f} GiB a GPU in {when}, {room / GIB:.1f} are to be "
         f"had; the largest part is {worst} with {getattr(memory, worst) / GIB:.1f} GiB."
     )
-    for change in _remedies(run):
-        other = replace(run, **change)
-        if measure(other).peak <= room:
+    for change in _remedies(run, when == "sampling"):
+        if measure(replace(run, **change)).peak <= room:
+            for name in list(change):  # of several changes, only those that are needed
+                rest = {k: v for k, v in change.items() if k != name}
+                if rest and measure(replace(run, **rest)).peak <= room:
+                    change = rest  # noqa: PLW2901 - the change, made smaller
             said = ", ".join(f"{name} = {str(value).lower()}" for name, value in change.items())
             return f"{told} It would fit with {said}."
     return f"{told} Nothing tried here makes it fit: use larger GPUs or shorter inputs."
 
 
-def _remedies(run: Run) -> Iterator[dict[str, Any]]:
+def _remedies(run: Run, sampling: bool) -> Iterator[dict[str, Any]]:
     """Changes to try, the cheapest first, then added up."""
     steps: list[dict[str, Any]] = []
     if run.attention == "eager":
         steps.append({"attention": "flash"})
     if not run.recompute:
         steps.append({"recompute": True})
-    if run.stage == "rl" and run.rollouts > 1:
+    if sampling and run.rollouts > 1:
         steps.append({"rollouts": max(1, run.rollouts // 8)})
     steps += [
         {"sequence_parallel": n}
