@@ -160,17 +160,14 @@ def test_the_engine_adds_an_adapter(
 LLAMA, QWEN = (LlamaForCausalLM, LlamaConfig), (Qwen2ForCausalLM, Qwen2Config)
 
 
-@pytest.mark.parametrize(
-    ("classes", "kind"),
-    [(LLAMA, "f16"), (LLAMA, "q5_1"), (QWEN, "f32"), (QWEN, "q8_0"), (QWEN, "q4_1")],
-)
+@pytest.mark.parametrize(("classes", "kind"), [(LLAMA, "q4_1"), (QWEN, "f32")])
 def test_transformers_reads_the_same_weights_back(
     classes: tuple[type[Any], type[Any]], kind: str, like: Path, tmp_path: Path
 ) -> None:
     made = random_model(*classes)
     file = to_gguf.write_model(made, like, tmp_path / models.GGUF, kind)
     again = models.load_model(tmp_path).state_dict()
-    off = {"f32": 0, "f16": 1e-3, "q8_0": 0.01, "q5_1": 0.1, "q4_1": 0.2}[kind]
+    off = {"f32": 0, "q4_1": 0.2}[kind]
     for name, weight in made.state_dict().items():
         assert (again[name] - weight).abs().max() <= off * weight.abs().max(), name
     fields = gguf.GGUFReader(str(file)).fields
