@@ -30,6 +30,26 @@ STAGES = {
         "policy.training.sft",
         "policy/training/sft.toml",
     ),
+    "policy-pairs": (
+        "preference pairs by sampling on short prompts",
+        "policy.training.pairs",
+        "policy/training/pairs.toml",
+    ),
+    "policy-solopo": (
+        "SoLoPO or plain DPO, SimPO, ORPO on the pairs",
+        "policy.training.solopo",
+        "policy/training/solopo.toml",
+    ),
+    "policy-export": (
+        "a trained model as GGUF, adapter or whole, with its card",
+        "policy.training.export",
+        "policy/training/export.toml",
+    ),
+    "policy-dryrun": (
+        "memory a GPU of real configurations, on the meta device",
+        "policy.training.dryrun",
+        "policy/training/dryrun.toml",
+    ),
 }
 """In the order they are run: what a stage does, the module with its ``run``, its committed file."""
 
@@ -37,7 +57,7 @@ STAGES = {
 def listed() -> None:
     """One line a stage, in the order they are run."""
     for name, (about, _, config) in STAGES.items():
-        write(f"{name:<12} {about}: longdoc train {name} --config {config}")
+        write(f"{name:<13} {about}: longdoc train {name} --config {config}")
 
 
 def run(stage: str, config: Path | None, smoke: bool) -> None:

@@ -18,7 +18,8 @@ class ReasonerConfig:
     16,384 embedded. ``thinks`` says that the model's template opens ``<think>`` itself, so that
     text up to ``</think>`` is reasoning (None: guess from the model's name). ``idle_s``: seconds
     without a question after which the embedded engine ends. ``threads`` None: physical cores.
-    ``offline``: a model that is not in the cache is an error, not fetched.
+    ``offline``: a model that is not in the cache is an error, not fetched. ``adapter``: the GGUF
+    file of a LoRA adapter that the embedded engine adds to the model.
     """
 
     model: str = "qwen2.5-coder-1.5b"
@@ -38,6 +39,7 @@ class ReasonerConfig:
     idle_s: float = 600.0
     threads: int | None = None
     offline: bool = False
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         if self.url and not self.url.startswith(("http://", "https://")):

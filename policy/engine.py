@@ -7,6 +7,7 @@ The engine outlives the process that started it and ends when idle (`policy.engi
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -128,7 +129,23 @@ def _state_path(config: ReasonerConfig) -> Path:
             f"{folder}: cannot be made: {error.strerror}",
             "Set LONGDOC_MODELS to a folder that can be written.",
         ) from error
-    return folder / f"{config.model}-{context_tokens(config)}.json"
+    adapter = f"-{_adapter_mark(config.adapter)}" if config.adapter else ""
+    return folder / f"{config.model}-{context_tokens(config)}{adapter}.json"
+
+
+def _adapter_mark(adapter: str) -> str:
+    """Names an adapter's file as it is now: a new one there needs a new engine."""
+    path = Path(adapter).absolute()
+    try:
+        told = path.stat()
+    except OSError as error:
+        raise EngineError(
+            f"The adapter {path} cannot be read: {error.strerror}.",
+            "Set reasoner.adapter to a GGUF file that `longdoc train policy-export` wrote, or "
+            "to nothing.",
+        ) from error
+    seen = f"{path} {told.st_size} {told.st_mtime_ns}"
+    return hashlib.sha256(seen.encode()).hexdigest()[:8]
 
 
 class _locked:  # noqa: N801 - reads as a verb
@@ -188,6 +205,8 @@ def _launch(config: ReasonerConfig, folder: Path, state: Path, cancelled: IsCanc
         *("--context", str(context_tokens(config))),
         *("--threads", str(threads), "--idle", str(config.idle_s), "--state", str(state)),
     ]
+    if config.adapter:
+        command += ["--adapter", str(Path(config.adapter).absolute())]
     roots = [str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     environment = {
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin for one another starve on a busy machine

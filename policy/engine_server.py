@@ -39,6 +39,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", required=True)
     parser.add_argument("--alias", required=True)
+    parser.add_argument("--adapter", default="")
     parser.add_argument("--context", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--idle", type=float, required=True)
@@ -53,6 +54,8 @@ def _serve(options: argparse.Namespace, key: str) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = options.model
     params.model_alias = {options.alias}
+    if options.adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(options.adapter, 1.0)]
     params.n_ctx = options.context
     params.api_keys = [key]
     params.hostnames = ["127.0.0.1"]

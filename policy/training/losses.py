@@ -2,7 +2,8 @@
 
 `token_logps` turns logits into log-probabilities of the tokens that follow; `clipped` is GRPO and
 DAPO (QwenLong-L1, arXiv 2505.17667, eq. 4 to 8); `dpo`, `simpo` and `orpo` are the preference
-losses, `alignment` is what SoLoPO (arXiv 2505.11166) adds to one of them. Where TRL 1.16 has a
+losses, `Preference` one of them with its constants, `alignment` what SoLoPO (arXiv 2505.11166)
+adds to it. Where TRL 1.16 has a
 loss, ours is equal to it (``tests/policy/test_training_losses.py``). All return a mean over the
 batch, in nats.
 
@@ -16,20 +17,25 @@ normalised by length (here it is, as in ORPO itself).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+Algorithm = Literal["dpo", "simpo", "orpo"]
 STD_FLOOR = 1e-4
 """Added to a group's standard deviation, as in TRL."""
 
 
 def token_logps(logits: Tensor, ids: Tensor) -> Tensor:
-    """Log-probability of every token but the first, given those before it.
+    """Log-probability of every token but the first, given those before it, in single precision
+    at least.
 
     Shapes: logits (batch, length, vocabulary), ids (batch, length) -> (batch, length - 1)."""
-    chosen = functional.log_softmax(logits[:, :-1].float(), dim=-1)
+    precision = torch.promote_types(logits.dtype, torch.float32)
+    chosen = functional.log_softmax(logits[:, :-1].to(precision), dim=-1)
     return chosen.gather(-1, ids[:, 1:].unsqueeze(-1)).squeeze(-1)
 
 
@@ -132,6 +138,40 @@ def solopo(
     are rewards under the short and the long context."""
     loss = preference + alpha * alignment(*chosen)
     return loss if rejected is None else loss + alpha * alignment(*rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """One of the three preference algorithms with its constants, as SoLoPO and the plain losses
+    use it: ``beta`` of `dpo_reward` and `simpo_reward`, ``gamma`` of `simpo`, ``weight`` of
+    `orpo`. What SoLoPO's paper set them to is unknown."""
+
+    algorithm: Algorithm
+    beta: float
+    gamma: float = 0.0
+    weight: float = 0.0
+
+    def reward(self, logps: Tensor, mask: Tensor, reference: Tensor | None = None) -> Tensor:
+        """Of each answer, from its tokens' log-probabilities (both (batch, tokens)); DPO also
+        needs the ``reference``'s summed log-probabilities (batch,). Returns shape (batch,)."""
+        total = (logps * mask).sum(1)
+        if self.algorithm == "dpo":
+            if reference is None:
+                raise ValueError("dpo needs the reference's log-probabilities")
+            return dpo_reward(total, reference, self.beta)
+        mean = total / mask.sum(1).clamp(min=1)
+        return simpo_reward(mean, self.beta) if self.algorithm == "simpo" else orpo_reward(mean)
+
+    def loss(self, chosen: Tensor, rejected: Tensor, logps: Tensor, mask: Tensor) -> Tensor:
+        """Of the two `reward`s; ORPO adds the chosen answers' likelihood, from their tokens'
+        ``logps`` under the ``mask``: each answer's mean, then the mean over answers. TRL takes
+        it over prompt and answer together and over all tokens of a batch at once."""
+        if self.algorithm == "dpo":
+            return dpo(chosen, rejected)
+        if self.algorithm == "simpo":
+            return simpo(chosen, rejected, self.gamma)
+        each = -(logps * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return orpo(chosen, rejected, each.mean(), self.weight)
 
 
 def cost_ratio(rho: float, *, quadratic: bool) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import weights
 from documents.errors import ModelError, SettingsError
@@ -17,9 +18,30 @@ GGUF = "model.gguf"
 """What a registry row's file is called; transformers unpacks its numbers into full ones."""
 
 
+ADAPTER = "adapter_config.json"
+"""What marks a folder as that of an adapter."""
+
+
 def folder_of(name: str) -> Path:
     """The folder called ``name``, or that of the registry's row, fetched if need be."""
     return Path(name) if Path(name).is_dir() else weights.ensure(name)
+
+
+def base_of(folder: Path) -> Path:
+    """The folder of the model that the adapter in ``folder`` was trained on."""
+    told = json.loads((folder / ADAPTER).read_text("utf-8"))
+    return folder_of(str(told.get("base_model_name_or_path") or ""))
+
+
+def config_of(folder: Path) -> Any:
+    """The configuration of the model in a folder: its sizes, without its weights."""
+    try:
+        return AutoConfig.from_pretrained(str(folder), **_format(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{folder}: the model's configuration cannot be read: {error}",
+            "Give a folder as Hugging Face has them, or a row of: longdoc models list",
+        ) from error
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -39,7 +61,13 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path) -> Any:
-    """The causal model in a folder, with float32 weights."""
+    """The causal model in a folder, with float32 weights; an adapter is merged into its base."""
+    if (folder / ADAPTER).is_file():
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(
+            load_model(base_of(folder)), str(folder)
+        ).merge_and_unload()
     try:
         return AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=torch.float32, **_format(folder)

@@ -25,7 +25,6 @@ import hashlib
 import json
 import math
 import random
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -37,8 +36,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from documents.errors import DataError, SettingsError, StorageError
+from documents.errors import DataError, SettingsError
 from policy.thinking import OPEN
+from policy.training import checkpoints
 from policy.training.config import read_config
 from policy.training.logs import Log
 from policy.training.losses import nll, token_logps
@@ -56,6 +56,7 @@ from policy.training.traces import traces
 
 Say = Callable[[str], None]
 STEP_SEED = 1_000_003
+CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -287,33 +288,18 @@ class Training:
         return total / sum(row.reply for row in self.held)
 
     def save(self) -> None:
-        """The checkpoint, put in place whole: a kill leaves the old one or the new one."""
-        fresh = self.out / "checkpoint.new"
-        kept = {name for name, p in self.model.named_parameters() if p.requires_grad}
+        """The checkpoint."""
         state = {
             "step": self.step,
-            "run": self.run_name,
-            "model": {k: v for k, v in self.model.state_dict().items() if k in kept},
+            "model": checkpoints.learnt(self.model),
             "optimizer": self.optimizer.state_dict(),
         }
-        try:
-            torch.save(state, fresh)
-            fresh.replace(self.out / "checkpoint.pt")
-        except OSError as error:
-            raise StorageError(
-                f"{fresh} cannot be written: {error.strerror or error}", "Free some space."
-            ) from error
+        checkpoints.save(self.out / CHECKPOINT, self.run_name, state)
 
     def _resume(self) -> None:
-        path = self.out / "checkpoint.pt"
-        if not path.exists():
+        state = checkpoints.read(self.out / CHECKPOINT, self.run_name, self.device)
+        if state is None:
             return
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["run"] != self.run_name:
-            raise SettingsError(
-                f"{path} is of a run with another configuration or other data.",
-                "Give another `out`, or remove that folder.",
-            )
         self.model.load_state_dict(state["model"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = int(state["step"])
@@ -342,14 +328,7 @@ class Training:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16)
 
     def _export(self) -> Path:
-        """The model, or its adapter, with the tokenizer."""
-        fresh, place = self.out / "model.new", self.out / "model"
-        shutil.rmtree(fresh, ignore_errors=True)
-        self.model.save_pretrained(str(fresh))
-        self.tokenizer.save_pretrained(str(fresh))
-        shutil.rmtree(place, ignore_errors=True)
-        fresh.replace(place)
-        return place
+        return checkpoints.export(self.model, self.tokenizer, self.out / "model")
 
 
 def train(config: Config, say: Say) -> Path:
