@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from policy.judge import asked, verdict
 from policy.values import Delta
 
 if TYPE_CHECKING:
@@ -43,22 +44,6 @@ Give a whole number from 1 (worst) to 100 (best). An answer that meets both poin
 100. First explain your rating without bias, in at most 100 words; then end with a line of this \
 very form, the number in double square brackets:
 Rating: [[number]]"""
-
-_SAME = """Two people answered a question. Decide whether their answers are the same. Do not \
-solve the question and do not correct it: compare only what the answers mean, their values and \
-quantities, whatever the notation.
-
-Question:
-{question}
-
-Answer 1:
-{answer}
-
-Answer 2:
-{gold}
-
-First give a short reason. Then end with your verdict: [[YES]] if the answers are the same, \
-[[NO]] if they are not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +95,7 @@ def summary(ratings: Iterable[float | None], of_all: int | None = None) -> Ratin
 def same_answer(judge: Judge, question: str, answer: str, gold: str) -> bool:
     """QwenLong-L1's verdict: whether the two answers are the same. As published, the reply
     counts as yes if YES stands in its verdict."""
-    reply = judge(_filled(_SAME, question=question, gold=gold, answer=answer))
-    verdicts = re.findall(r"\[\[(.*?)\]\]", reply)
-    return "YES" in (verdicts[-1] if verdicts else reply)
+    return verdict(judge(asked(question, answer, gold)))
 
 
 def _filled(template: str, **parts: str) -> str:

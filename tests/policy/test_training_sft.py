@@ -307,7 +307,7 @@ def test_the_command_lists_the_stages_with_files_that_exist() -> None:
     done = CliRunner().invoke(cli.app, ["train"])
     assert done.exit_code == 0
     files = [line.split()[-1] for line in done.stdout.splitlines() if "--config" in line]
-    assert len(files) == 2 and all(Path(file).is_file() for file in files)
+    assert files and all(Path(file).is_file() for file in files)
     assert "compressor.training.train" in done.stdout
 
 
