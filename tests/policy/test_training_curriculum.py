@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from documents.errors import ReasonerError, SettingsError
 from policy.rewards import Hybrid
-from policy.training import curriculum, evaluate, rl
+from policy.training import curriculum, evaluate, prepare, rl, sft
 from policy.training.rollouts import Rewards
 from policy.training.rows import Row
 from policy.training.sampling import Group
@@ -206,7 +206,18 @@ def test_an_evaluation_of_nothing_is_refused(values: dict[str, Any]) -> None:
         evaluate.Config(**(whole | values))
 
 
-def test_the_committed_evaluation_is_of_every_stage() -> None:
-    path = Path(evaluate.__file__).with_name("eval.toml")
-    config = evaluate.read_config(evaluate.Config, path)
-    assert list(config.models) == ["base", "sft", "phase-1", "phase-2-none", "phase-2-zero"]
+def test_the_committed_files_fit_together() -> None:
+    """What one stage of the small run writes is what the next reads."""
+    folder = Path(evaluate.__file__).with_name("cpu")
+    data = prepare.read_config(prepare.Config, folder / "data.toml")
+    other = prepare.read_config(prepare.Config, folder / "other.toml")
+    warm = sft.read_config(sft.Config, folder / "sft.toml")
+    config = rl.read_config(rl.Config, folder / "rl.toml")
+    last = evaluate.read_config(evaluate.Config, folder / "eval.toml")
+    assert set(data.sources).isdisjoint(other.sources)
+    assert config.data == tuple(f"{data.out}/train-{n}.jsonl" for n in data.lengths)
+    assert config.lengths == data.lengths == other.lengths and set(warm.data) <= set(config.data)
+    assert config.model == f"{warm.out}/model" == last.models["sft"]
+    later = [last.models[f"phase-2-{mode}"] for mode in config.retrospect]
+    assert later == [f"{config.out}/phase-2-{mode}/model" for mode in config.retrospect]
+    assert {Path(file).parent.name for file in last.data.values()} == {"data", "other"}
