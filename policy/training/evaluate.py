@@ -36,6 +36,7 @@ from policy.training.models import (
     load_model,
     load_tokenizer,
     prompt_text,
+    reply_text,
 )
 from policy.training.rows import Row, read_rows
 
@@ -156,8 +157,9 @@ def replies(
         **(sampled if config.temperature else {"do_sample": False}),
     )
     ends = {pad, int(tokenizer.eos_token_id)}
-    kept = [[one for one in row if one not in ends] for row in made[:, width:].tolist()]
-    return [(str(tokenizer.decode(one)), len(one)) for one in kept]
+    said = made[:, width:].tolist()
+    counts = [sum(one not in ends for one in row) for row in said]
+    return [(reply_text(tokenizer, row), count) for row, count in zip(said, counts, strict=True)]
 
 
 def scored(row: Row, reply: str, tokens: int, config: Config) -> Answer:

@@ -93,6 +93,16 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
 
+def reply_text(tokenizer: Any, ids: Sequence[int]) -> str:
+    """A reply as it reads, without the special tokens that end and fill it. Others stay:
+    ``</think>`` is one in some vocabularies."""
+    ends = set(tokenizer.all_special_ids)
+    kept = list(ids)
+    while kept and kept[-1] in ends:
+        kept.pop()
+    return str(tokenizer.decode(kept))
+
+
 def ids_of(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text as it stands."""
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -20,7 +20,7 @@ from policy.rewards import Hybrid
 from policy.training.curriculum import spares, stream
 from policy.training.grpo import PolicyTrainer, Records, Sampling
 from policy.training.logs import Log
-from policy.training.models import adapted, device_of, load_model
+from policy.training.models import GGUF, adapted, device_of, load_model
 from policy.training.rollouts import Rewards
 
 if TYPE_CHECKING:
@@ -165,6 +165,11 @@ def _models(config: Config, phase: Phase) -> tuple[Any, Any]:
     """The model to train, and the one that the divergence is measured from: what the phase begins
     with, or for an adapter the model under it."""
     torch.manual_seed(config.seed)
+    if config.beta and (phase.model / GGUF).is_file():
+        raise SettingsError(
+            "beta is above 0, and TRL reads its reference from the model's folder, not from GGUF.",
+            "Start from policy-sft's model, or set beta = 0.",
+        )
     if (phase.model / "adapter_config.json").is_file():
         from peft import AutoPeftModelForCausalLM
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from policy.rewards import Hybrid, Score, guarded, overlong, score
 from policy.thinking import CLOSE
+from policy.training.models import reply_text
 from policy.training.rows import Row
 
 LogMetric = Callable[[str, float], None]
@@ -41,7 +42,7 @@ class Rewards:
         self, completion_ids: Sequence[Sequence[int]], row: Sequence[int], **told: Any
     ) -> list[float]:
         """The guarded rule's reward."""
-        replies = [self.text(ids) for ids in completion_ids]
+        replies = [reply_text(self.tokenizer, ids) for ids in completion_ids]
         scores = [self._score(place, reply) for place, reply in zip(row, replies, strict=True)]
         worth = [guarded(found, self.most_words) for found in scores]
         _log(told["log_metric"], replies, scores, worth)
@@ -53,7 +54,7 @@ class Rewards:
         """The better of rule and judge, guarded; None where the judge failed."""
         if self.judge is None:
             return list(self.worth(completion_ids, row, **told))
-        replies = [self.text(ids) for ids in completion_ids]
+        replies = [reply_text(self.tokenizer, ids) for ids in completion_ids]
         scores = [self._score(place, reply) for place, reply in zip(row, replies, strict=True)]
         asked = [
             (_question(self.rows[place]), reply, self.rows[place].golds, self.rows[place].kind)
@@ -71,12 +72,6 @@ class Rewards:
     def overlong(self, completion_ids: Sequence[Sequence[int]], **_: Any) -> list[float]:
         """DAPO's soft punishment of length, in tokens."""
         return [overlong(len(ids), self.longest, self.buffer) for ids in completion_ids]
-
-    def text(self, ids: Sequence[int]) -> str:
-        """A reply as it reads, without the tokens that end and fill it. Other special tokens stay:
-        ``</think>`` is one in some vocabularies."""
-        ends = {self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
-        return str(self.tokenizer.decode([one for one in ids if one not in ends]))
 
     def _score(self, place: int, reply: str) -> Score:
         return score(reply, self.rows[place].golds, self.rows[place].kind)

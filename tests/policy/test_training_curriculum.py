@@ -90,7 +90,7 @@ def test_spares_are_the_others_in_an_order_of_the_step() -> None:
 class Letters:
     """A tokenizer of one letter a token."""
 
-    eos_token_id, pad_token_id = 0, 1
+    all_special_ids = (0, 1)
 
     def encode(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]

@@ -390,6 +390,13 @@ def test_a_phase_without_prompts_is_refused(config: rl.Config, tmp_path: Path) -
         rl.Curriculum(replace(config, data=config.data[:1]), lambda line: None)
 
 
+def test_a_reference_that_trl_cannot_read_is_refused(config: rl.Config, tmp_path: Path) -> None:
+    (tmp_path / models.GGUF).touch()
+    phase = rl.Phase(1, tmp_path, tmp_path, (), frozenset(), 1)
+    with pytest.raises(SettingsError, match="GGUF"):
+        rl_phase._models(replace(config, beta=0.1), phase)
+
+
 def test_the_committed_configuration_is_whole() -> None:
     made = rl.read_config(rl.Config, SHIPPED)
     assert made.dapo and made.retrospect == ("none", "zero")
