@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 import weights
 from documents.errors import ModelError, SettingsError
@@ -39,10 +39,13 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path) -> Any:
-    """The causal model in a folder, with float32 weights."""
+    """The causal model in a folder, with float32 weights; a packed one is unpacked for good, as it
+    could be neither trained nor saved else."""
+    packed = _format(folder)
+    unpacked = {"quantization_config": GgufConfig(dequantize=True)} if packed else {}
     try:
         return AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=torch.float32, **_format(folder)
+            str(folder), dtype=torch.float32, **packed, **unpacked
         )
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
