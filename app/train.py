@@ -30,6 +30,16 @@ STAGES = {
         "policy.training.sft",
         "policy/training/sft.toml",
     ),
+    "policy-rl": (
+        "GRPO or DAPO in phases of growing length, with retrospective sampling",
+        "policy.training.rl",
+        "policy/training/rl.toml",
+    ),
+    "policy-eval": (
+        "answers of each stage's model to held-back prompts, scored, with intervals",
+        "policy.training.evaluate",
+        "policy/training/eval.toml",
+    ),
     "policy-pairs": (
         "preference pairs by sampling on short prompts",
         "policy.training.pairs",

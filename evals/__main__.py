@@ -71,6 +71,18 @@ def report(
 
 
 @app.command()
+def curves(
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="folders of training")],
+    to: Annotated[Path, typer.Option(help="the picture")] = Path("curves.svg"),
+) -> None:
+    """Draw the training curves of the policy's stages, each folder's log.jsonl a line."""
+    from evals.report.curves import curves as drawn
+
+    to.write_text(drawn(folders), "utf-8")
+    sys.stdout.write(f"{to}\n")
+
+
+@app.command()
 def same(
     one: Annotated[Path, typer.Argument(help="a records file")],
     other: Annotated[Path, typer.Argument(help="another")],

@@ -44,7 +44,7 @@ def _lines(records: Sequence[Record], measure: str, label: str, x_of: X) -> str:
         x = x_of(record)
         if x is not None and measure in record.scores:
             points[record.method][x].append(record.scores[measure])
-    figure = _figure(7.0, 3.6)
+    figure = figure_of(7.0, 3.6)
     axes = figure.add_subplot()
     for method, by_x in points.items():
         xs = sorted(by_x)
@@ -55,7 +55,7 @@ def _lines(records: Sequence[Record], measure: str, label: str, x_of: X) -> str:
     axes.set_ylabel(measure)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    return _svg(figure)
+    return svg_of(figure)
 
 
 def _grid(records: Sequence[Record], measure: str, method: str) -> str:
@@ -70,7 +70,7 @@ def _grid(records: Sequence[Record], measure: str, method: str) -> str:
     grid = np.array(
         [[np.mean(cells[d, x]) if cells[d, x] else np.nan for x in lengths] for d in depths]
     )
-    figure = _figure(1.2 + 0.8 * len(lengths), 1.2 + 0.35 * len(depths))
+    figure = figure_of(1.2 + 0.8 * len(lengths), 1.2 + 0.35 * len(depths))
     axes = figure.add_subplot()
     axes.imshow(grid, vmin=0, vmax=1, cmap="RdYlGn", aspect="auto")
     for (row, column), value in np.ndenumerate(grid):
@@ -80,16 +80,17 @@ def _grid(records: Sequence[Record], measure: str, method: str) -> str:
     axes.set_xlabel("length")
     axes.set_ylabel("depth")
     axes.set_title(f"{method}: {measure}", fontsize=9)
-    return _svg(figure)
+    return svg_of(figure)
 
 
-def _figure(width: float, height: float) -> Figure:
+def figure_of(width: float, height: float) -> Figure:
+    """An empty drawing, in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
     """The drawing alone, so that it can stand inside a page."""
     import matplotlib as mpl
 

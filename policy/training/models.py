@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 import weights
 from documents.errors import ModelError, SettingsError
@@ -61,16 +61,19 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path) -> Any:
-    """The causal model in a folder, with float32 weights; an adapter is merged into its base."""
+    """The causal model in a folder, with float32 weights; an adapter is merged into its base. A
+    packed model is unpacked for good, as it could be neither trained nor saved else."""
     if (folder / ADAPTER).is_file():
         from peft import PeftModel
 
         return PeftModel.from_pretrained(
             load_model(base_of(folder)), str(folder)
         ).merge_and_unload()
+    packed = _format(folder)
+    unpacked = {"quantization_config": GgufConfig(dequantize=True)} if packed else {}
     try:
         return AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=torch.float32, **_format(folder)
+            str(folder), dtype=torch.float32, **packed, **unpacked
         )
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(
@@ -119,6 +122,16 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
         return "\n\n".join(message["content"] for message in messages) + "\n\n"
     chat = [dict(message) for message in messages]
     return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+
+
+def reply_text(tokenizer: Any, ids: Sequence[int]) -> str:
+    """A reply as it reads, without the special tokens that end and fill it. Others stay:
+    ``</think>`` is one in some vocabularies."""
+    ends = set(tokenizer.all_special_ids)
+    kept = list(ids)
+    while kept and kept[-1] in ends:
+        kept.pop()
+    return str(tokenizer.decode(kept))
 
 
 def ids_of(tokenizer: Any, text: str) -> list[int]:

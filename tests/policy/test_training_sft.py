@@ -332,3 +332,12 @@ def test_smoke_runs_the_stage_from_the_command_line(
     assert {file.name for file in folder.iterdir()} == {
         f"{half}-{length}.jsonl" for half in ("train", "held") for length in (420, 900)
     }
+
+
+@pytest.mark.model
+def test_a_packed_model_is_unpacked_for_good(tmp_path: Path) -> None:
+    """Else it could be trained, and not saved after that."""
+    model = models.load_model(models.folder_of("smollm2-135m"))
+    model.save_pretrained(str(tmp_path))
+    again = models.load_model(tmp_path).state_dict()
+    assert all(torch.equal(weight, again[name]) for name, weight in model.state_dict().items())
