@@ -85,7 +85,9 @@ def fit(config: Config, say: Say) -> Path:
     hays = haystacks(corpus, config.sources, *size, chosen=put_aside)
     rated = []
     for number, hay in enumerate(hays, 1):
-        rated.append(rate(critic, hay))
+        one = rate(critic, hay)
+        if one.gold.any():  # else all of its evidence stands in headings
+            rated.append(one)
         if number % 20 == 0:
             say(f"{number} questions")
     tables = {w: np.mean([each.kept(w) for each in rated], axis=0) for w in config.weights}
