@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
@@ -33,7 +33,7 @@ from agent.reading import ask, parsed, reading_messages
 from agent.state import Deps, Notes, State, spent
 from agent.values import Request
 from agent.verifying import after_verify, repair, verify
-from documents import Document, Evidence, IsCancelled, Progress
+from documents import Document, Evidence
 from documents.errors import EngineError, QuestionError
 from documents.progress import check
 from policy.faults import BrokenAnswerError
@@ -58,20 +58,6 @@ class MemoryState(State, total=False):
     outlook: str
     best: float
     evicted: int
-
-
-class Ranks(Protocol):
-    """The strategy that ranks sentences: `agent.strategies.cprs.Cprs` is one."""
-
-    def rank(
-        self,
-        request: Request,
-        documents: tuple[Document, ...],
-        progress: Progress,
-        cancelled: IsCancelled,
-    ) -> tuple[Evidence, ...]:
-        """What may matter, best first."""
-        ...
 
 
 def build_memory_graph(
@@ -130,8 +116,8 @@ def cut(state: MemoryState, runtime: Runtime[Deps]) -> MemoryState:
         state["budget"],
         deps.notes.get(state["looking_for"]) if state.get("looking_for") else "",
     )
-    ranks = cast(Ranks, deps.strategies[state["strategy"]])
-    every = ranks.rank(request, tuple(documents.values()), deps.progress, deps.cancelled)
+    strategy = deps.strategies[state["strategy"]]
+    every = strategy.rank(request, tuple(documents.values()), deps.progress, deps.cancelled)
     ranked = [item for item in every if not _is_heading(item, documents)]  # they stand over lines
     found = chunks.cut(documents, state["chunk_tokens"], count, deps.cancelled)
     keys = [deps.notes.put(chunks.packed(each)) for each in chunks.with_best(found, ranked)]
