@@ -116,6 +116,8 @@ def _finished(run: Run, result: dict[str, Any]) -> None:
     for index, citation in enumerate(result["citations"]):
         with st.container(gap="xsmall"):
             _citation(run.id, index, citation, len(result["documents"]) > 1)
+    for sentence in result.get("unsupported", []):  # runs of earlier versions have none
+        st.caption(f":material/warning: No quote supports: {label(sentence)}")
     if result["unknown_citations"]:
         marks = ", ".join(f"[{n}]" for n in result["unknown_citations"])
         st.caption(label(f"{marks}: no such passage was given to the model."))
