@@ -17,6 +17,7 @@ MODULES = (
     "ruler",
     "infinite",
     "pdfs",
+    "abstention",
     "financebench",
     "mmlongbench",
     "loong",
