@@ -1,9 +1,9 @@
 """Fit how sentence embeddings are weighed in: ``longdoc train critic-fusion --config FILE``.
 
 For questions over documents that were put aside for it, every sentence and row gets the critic's
-mean keep probability and its cosine with the question. The weight of the cosine is the one of
-``weights`` that keeps most evidence over all budgets; scale and bias then make the score a
-probability (Platt 1999), at the rate of evidence that documents of this length have. Written to
+mean keep probability and its cosine with the question. The weight of the cosine is the least of
+``weights`` that keeps within half a point of the most evidence, on the mean of all budgets; scale
+and bias then make the score a probability (Platt 1999), at the rate of evidence that documents of this length have. Written to
 ``fusion.json`` in the critic's folder.
 """
 
@@ -35,6 +35,8 @@ from documents.progress import never_cancelled, no_progress
 
 Say = Callable[[str], None]
 BUDGETS = (250, 500, 1000, 2000)
+CLOSE = 0.005
+"""Shares that differ by less are taken as equal."""
 HEADER_TOKENS = 8
 """About what a piece of evidence costs beside its own text."""
 
@@ -93,7 +95,8 @@ def fit(config: Config, say: Say) -> Path:
     tables = {w: np.mean([each.kept(w) for each in rated], axis=0) for w in config.weights}
     for weight, row in tables.items():
         say(f"weight {weight:g}: " + " ".join(f"{100 * share:.1f}" for share in row))
-    weight = max(tables, key=lambda each: float(tables[each].mean()))
+    means = {each: float(row.mean()) for each, row in tables.items()}
+    weight = min(each for each, mean in means.items() if mean >= max(means.values()) - CLOSE)
     logits = np.concatenate([each.logits(weight) for each in rated])
     evidence = np.concatenate([2 * each.gold >= each.characters for each in rated])
     scale, bias = platt(logits, evidence)
