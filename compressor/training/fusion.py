@@ -3,8 +3,8 @@
 For questions over documents that were put aside for it, every sentence and row gets the critic's
 mean keep probability and its cosine with the question. The weight of the cosine is the least of
 ``weights`` that keeps within half a point of the most evidence, on the mean of all budgets; scale
-and bias then make the score a probability (Platt 1999), at the rate of evidence that documents of this length have. Written to
-``fusion.json`` in the critic's folder.
+and bias then make the score a probability (Platt 1999), at the rate of evidence that documents of
+this length have. Written to ``fusion.json`` in the critic's folder.
 """
 
 from __future__ import annotations
