@@ -79,7 +79,7 @@ class Abstention:
             document = text_document(title_of(row.doc) or "contract", corpus.texts[row.doc])
             clause = _CLAUSE.search(row.text)
             question = (
-                f"Which clause of this contract is about {clause[1]}? Quote it."
+                f"Which clause of this contract is about {clause[1].lower()}? Quote it."
                 if clause
                 else row.text
             )
