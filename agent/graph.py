@@ -70,20 +70,26 @@ def build_graph(
     graph.add_conditional_edges("plan", sends, ["gather"])
     graph.add_edge("gather", "assemble")
     if answer:
-        graph.add_node("reason", reason, retry_policy=again(EngineError, BrokenAnswerError))
+        add_answering(graph)
         graph.add_node("judge", judge)
-        graph.add_node("compute", compute)
-        graph.add_node("verify", verify)
         graph.add_edge("assemble", "reason")
         graph.add_edge("reason", "judge")
         graph.add_conditional_edges("judge", sends, ["gather", "compute"])
-        graph.add_edge("compute", "verify")
-        graph.add_node("repair", repair)
-        graph.add_conditional_edges("verify", after_verify, ["repair", END])
-        graph.add_edge("repair", "verify")
     else:
         graph.add_edge("assemble", END)
     return graph.compile(checkpointer=checkpointer, cache=cache)
+
+
+def add_answering(graph: StateGraph[Any, Deps, Any, Any]) -> None:
+    """The nodes that answer from the evidence chosen, and what follows on ``compute``; the way to
+    ``reason``, and from it to ``compute``, is the caller's."""
+    graph.add_node("reason", reason, retry_policy=again(EngineError, BrokenAnswerError))
+    graph.add_node("compute", compute)
+    graph.add_node("verify", verify)
+    graph.add_node("repair", repair)
+    graph.add_edge("compute", "verify")
+    graph.add_conditional_edges("verify", after_verify, ["repair", END])
+    graph.add_edge("repair", "verify")
 
 
 def reached(

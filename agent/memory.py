@@ -27,12 +27,11 @@ from agent import chunks, notebook
 from agent.absence import frame
 from agent.context import fill, render
 from agent.gathering import covered
-from agent.graph import again, compute, reason
+from agent.graph import add_answering, again
 from agent.notebook import Line
 from agent.reading import ask, parsed, reading_messages
 from agent.state import Deps, Notes, State, spent
 from agent.values import Request
-from agent.verifying import after_verify, repair, verify
 from documents import Document, Evidence
 from documents.errors import EngineError, QuestionError
 from documents.progress import check
@@ -75,15 +74,9 @@ def build_memory_graph(
     graph.add_edge("read", "note")
     graph.add_conditional_edges("note", _next, ["read", "recall"])
     if answer:
-        graph.add_node("reason", reason, retry_policy=again(EngineError, BrokenAnswerError))
-        graph.add_node("compute", compute)
-        graph.add_node("verify", verify)
+        add_answering(graph)
         graph.add_edge("recall", "reason")
         graph.add_edge("reason", "compute")
-        graph.add_edge("compute", "verify")
-        graph.add_node("repair", repair)
-        graph.add_conditional_edges("verify", after_verify, ["repair", END])
-        graph.add_edge("repair", "verify")
     else:
         graph.add_edge("recall", END)
     compiled = graph.compile(checkpointer=checkpointer)

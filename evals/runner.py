@@ -18,6 +18,7 @@ from agent.absence import absence_text, absent
 from agent.citations import Cited, cite
 from agent.context import arrange, fill, render
 from agent.who import gate_for
+from app.beginning import PROMPT_TOKENS
 from app.results import Record, read_records
 from documents import Document, Evidence, IsCancelled, Progress
 from documents.errors import Cancelled, LongdocError, SettingsError
@@ -27,8 +28,6 @@ from evals.methods import Method
 from evals.metrics.evidence import evidence_kept
 from evals.samples import Outcome, Sample, Scores, Setup, Task
 from policy import Delta, Message, Reasoner, Usage, answer_messages
-
-PROMPT_TOKENS = 400
 
 
 @dataclass(frozen=True, slots=True)

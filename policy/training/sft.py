@@ -31,7 +31,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -184,8 +184,23 @@ def order_of(epoch: int, count: int, seed: int) -> list[int]:
     return order
 
 
-def rate_at(config: Config, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 1."""
+class Rates(Protocol):
+    """What a stage's configuration says of its learning rate."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest."""
+        ...
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps until it is reached."""
+        ...
+
+
+def rate_at(config: Rates, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 1: it rises over ``warmup_steps``, then falls in
+    a line to nothing."""
     rise = min(1.0, step / max(1, config.warmup_steps))
     return config.learning_rate * rise * (steps - step + 1) / steps
 

@@ -52,7 +52,7 @@ from policy.training.losses import Algorithm, Preference
 from policy.training.models import adapted, device_of, folder_of, load_model, load_tokenizer
 from policy.training.pairs import read_pairs
 from policy.training.rows import read_rows
-from policy.training.sft import STEP_SEED, order_of
+from policy.training.sft import STEP_SEED, order_of, rate_at
 from policy.training.sides import METHODS, Method, answer_logps, loss_of, sides
 
 Say = Callable[[str], None]
@@ -119,13 +119,6 @@ class Config:
         told = Preference(algorithm, self.beta, self.gamma, self.weight)
         alpha = ALPHA[algorithm] if self.alpha < 0 else self.alpha
         return Method(self.method, told, alpha, self.both)
-
-
-def rate_at(config: Config, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 1: it rises over ``warmup_steps``, then falls in
-    a line to nothing."""
-    rise = min(1.0, step / max(1, config.warmup_steps))
-    return config.learning_rate * rise * (steps - step + 1) / steps
 
 
 class Training:
