@@ -28,6 +28,13 @@ _MARKS = re.compile(r"[\[【][\d\s,;–-]+[\]】]")
 _WORD = re.compile(r"[^\W\d_]+")
 _CAPITAL = re.compile(r"\b[A-Z][\w&-]*[a-z][\w&-]*(?:\s+[A-Z][\w&-]*[a-z][\w&-]*)*")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_CLAUSE = re.compile(r"(?i:\b(?:clause|provision|covenant)s?\b|\brelated to [\"“])")
+_TITLE = r"[A-Z][\w&-]*(?:(?:\s+(?:on|of|and|or|to|for|in|the)\s+|\s+|\s*/\s*|-)[A-Z][\w&-]*)*"
+_TOPIC = re.compile(
+    rf"(?:\b(?:about|on|regarding|concerning|relat(?:ed|ing) to|called|titled|entitled)|[\"“])\s*"
+    rf"(?P<after>{_TITLE})|(?P<before>{_TITLE})(?=[\"”]?\s+(?:clauses?|provisions?|covenants?)\b)"
+)
+"""What a clause is about, in capitals as titles are: it names nobody."""
 _TITLE_PAGE = 2_000
 _AROUND = 1_500
 """Characters around evidence that may date it, in a file without pages."""
@@ -188,6 +195,8 @@ def _near(evidence: Sequence[Evidence], documents: Mapping[str, Document]) -> st
 
 def asked_names(question: str) -> list[str]:
     """The names in a question. A sentence's lone first word is one only as a possessive."""
+    if _CLAUSE.search(question):
+        question = _TOPIC.sub(lambda match: match[0].lower(), question)
     found: list[str] = []
     for match in _CAPITAL.finditer(question):
         possessive = question[match.end() :].startswith(("'s", "’s"))

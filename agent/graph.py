@@ -20,12 +20,12 @@ from langgraph.types import CachePolicy, RetryPolicy
 from agent import computing, planning
 from agent.absence import WITHHELD, absence_text, absent, best_score
 from agent.context import render
+from agent.gates import gate_for
 from agent.gathering import Errand, key_of
 from agent.planning import MOST_ERRANDS
 from agent.searching import assemble, gather, judge, plan, sends
 from agent.state import Deps, State, evidence_of, plan_of, spent
 from agent.verifying import after_verify, repair, verify
-from agent.who import gate_for
 from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
 from documents.progress import check, within
 from policy import Delta, answer_messages, parse_answer

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from agent.citations import Cited, cite
 from agent.context import render
-from agent.who import gate_for
+from agent.gates import gate_for
 from documents import Document, Evidence, IsCancelled
 from policy import Delta, Message, Reasoner, Usage, answer_messages, parse_answer
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from agent.absence import Gate, asked_names, frame, named
+from agent.absence import asked_names, named
 from agent.context import column_heads, headings
 from documents import Document, Evidence, Span
 from policy.parsing import MARK, parse_answer
@@ -57,7 +57,7 @@ _TITLE_NAMES = frozenset({"autho", "wrote", "write", "writt", "propo", "intro", 
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Judges the sentences of an answer to a question that asks who."""
+    """Judges the sentences of an answer where the question asks who."""
 
     question: str
     evidence: Sequence[Evidence]
@@ -66,6 +66,8 @@ class Who:
     def allows(self, sentence: str) -> bool:
         """Whether a sentence may come out: not a final answer that only repeats the question, nor
         one whose new names all stand away from what was asked."""
+        if not _WHO.search(self.question):
+            return True
         plain = re.sub(r"[\[【][\d\s,;–-]+[\]】]|\*", " ", sentence).strip()
         _, mark, final = plain.rpartition(MARK)
         if parse_answer(plain).refused:
@@ -120,14 +122,6 @@ def _section(document: Document, name: Span) -> Span:
         elif block.kind == "heading" and block.start >= name.end:
             end = min(end, block.start)
     return document.span(start, end)
-
-
-def gate_for(
-    question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
-) -> Gate:
-    """The gate for an answer over this evidence."""
-    who = Who(question, evidence, documents).allows if _WHO.search(question) else None
-    return Gate(frame(evidence, documents), question, allows=who)
 
 
 def _says(text: str, wanted: frozenset[str]) -> bool:

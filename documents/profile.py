@@ -22,6 +22,11 @@ _FILER = re.compile(
     r"|^name of entity:\s*(?P<entity>[^\n]{2,80})$",
     re.IGNORECASE | re.MULTILINE,
 )
+_NUMBERED = re.compile(
+    rf"^commission file number[^\n]*\n+[^\S\n]*([^\n]{{2,80}}?\b(?:{_SUFFIX})\b\.?)[^\S\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Where a form leaves the words "exact name of registrant" out."""
 _NAMED = re.compile(
     rf"\b[A-Z][\w&'’.-]*(?:,?[^\S\n]+(?:[A-Z][\w&'’.-]*|of|and|&)){{0,4}}?"
     rf",?[^\S\n]+(?:(?i:{_SUFFIX}))\b\.?"
@@ -43,7 +48,10 @@ _KINDS = (
     (re.compile(r"\bprivacy policy\b", re.IGNORECASE), "privacy policy"),
     (re.compile(r"\b[A-Z]\w*\s+agreement\b|\bAGREEMENT\b"), "contract"),
 )
-_EXCHANGE = re.compile(r"\b(?:nasdaq|stock exchange|stock market)\b", re.IGNORECASE)
+_NO_NAME = re.compile(
+    r"\b(?:nasdaq|stock exchange|stock market|(?:smaller reporting|emerging growth) company)\b",
+    re.IGNORECASE,
+)
 _BOILERPLATE = re.compile(r"united states\b|securities and exchange commission", re.IGNORECASE)
 _CORPORATE = re.compile(rf"(?i:,?\s+(?:{_SUFFIX}))\.?$")
 
@@ -71,12 +79,12 @@ class Profile:
 def profile_of(document: Document) -> Profile:
     """The document's profile."""
     head = document.text[:_HEAD]
-    filer = _FILER.search(head)
-    names = [] if filer is None else [" ".join((filer["name"] or filer["entity"]).split())]
+    filer = _FILER.search(head) or _NUMBERED.search(head)
+    names = [] if filer is None else [" ".join(next(filter(None, filer.groups())).split())]
     names += [" ".join(match[0].split()) for match in _NAMED.finditer(head)]
     unique = {core(name).casefold(): name for name in reversed(names)}  # the first spelling stays
     kept = [name for name in dict.fromkeys(names) if unique[core(name).casefold()] == name]
-    kept = [name for name in kept if not _EXCHANGE.search(name)]
+    kept = [name for name in kept if not _NO_NAME.search(name)]
     title = _title(document)
     if kept and _BOILERPLATE.match(title):
         title = kept[0]

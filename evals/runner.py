@@ -17,7 +17,7 @@ from agent import Context, verdict_of
 from agent.absence import absence_text, absent
 from agent.citations import Cited, cite
 from agent.context import arrange, fill, render
-from agent.who import gate_for
+from agent.gates import gate_for
 from app.beginning import PROMPT_TOKENS
 from app.results import Record, read_records
 from documents import Document, Evidence, IsCancelled, Progress

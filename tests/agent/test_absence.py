@@ -49,6 +49,10 @@ def report(tmp_path: Path) -> Document:
         ("Who is Microsoft's chief executive?", ["Microsoft"]),
         ("Microsoft's chief executive is who?", ["Microsoft"]),
         ("What was revenue in 2019?", ["2019"]),
+        ("Which clause is about Revenue/Profit Sharing?", []),
+        ("What does the Change Of Control provision say?", []),
+        ('Which parts are related to "Non-Disparagement"?', []),
+        ("Which clause binds Acme Shipping?", ["Acme Shipping"]),
     ],
 )
 def test_what_a_question_names_must_be_there(

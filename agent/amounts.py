@@ -1,0 +1,163 @@
+"""Questions that ask how much or how many: the figure must stand where what was asked stands.
+
+"How much was the charter income from its trawlers?" is not answered by the first figure of a
+table: a figure answers only where the words beside and over it (its row's label, its column's
+heads, its sentence, the headings) have something of the matter asked for; in a table half of it,
+where a word of the matter stands nowhere in the documents at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from agent.cells import Row, row_at, table_around, tokens
+from agent.context import column_heads, headings
+from agent.figures import Figure, every
+from documents import Document, Evidence, Span, profile_of
+
+_ASKS = re.compile(
+    r"\bhow (?:much|many|large|big|high|low|great)\b"
+    r"|\bwhat (?:was|were|is|are|did|does|do)\b.*\b(?:amounts?|values?|numbers?|totals?|balances?"
+    r"|revenues?|sales|turnover|incomes?|costs?|expenses?|expenditures?|cash|profits?|loss(?:es)?"
+    r"|prices?|rates?|margins?|percentages?|ratios?|earnings|debts?|assets|liabilities|proceeds"
+    r"|payments?|depreciation|amorti[sz]ation|impairments?|dividends?)\b",
+    re.IGNORECASE,
+)
+_EXPLAINS = re.compile(
+    r"\b(?:factors?|drivers?|contribut\w+|reasons?|causes?|impacts?|why|explain)\b", re.I
+)
+"""What is asked for is then no figure."""
+_STEM = 5
+_REACH = 300
+"""Characters of running text before a figure in which its matter may be said."""
+_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])|\n+")
+_IDLE = frozenset(
+    "total net gross amount value number figure million billion thousand percent percentage change "
+    "difference average mean sum ratio proportion share rate level year quarter month day week "
+    "period end ended fiscal date respective respectively compare compared comparison between "
+    "increase decrease grow growth decline rise fall drop latest current previous prior last first "
+    "second third fourth next recent overall much many large big high low great long company firm "
+    "report reported annual quarterly according usd eur gbp dollar euro cent recorded recognized "
+    "recognised stated shown shows exceed exceeded across within over under more less than least "
+    "most some all any both each only also per one two three four five six seven eight nine ten "
+    "item line will would roughly each other part several they them same available data "
+    "return listed spend spent make made take took come came give given use used have had were was "
+    "document filing statement breakdown combined together altogether approximately about "
+    "january february march april may june july august september october november december".split()
+)
+"""Words that say how, when or by whom it is counted, not what."""
+_SAME: tuple[frozenset[str], ...] = tuple(
+    frozenset(word[:_STEM] for word in tokens(group))
+    for group in (
+        "revenue sales turnover",
+        "income profit earnings loss margin",
+        "cost expense charge expenditure spending paid payments",
+        "capital capex property plant equipment",
+        "purchase acquisition acquired buy bought",
+        "repurchase buyback",
+        "employee headcount staff people workforce personnel worker",
+        "debt borrowing note loan",
+        "stock equity common",
+        "inventory inventories",
+        "client customer",
+        "research r&d",
+        "store shop",
+        "dividend distribution",
+        "depreciation amortization amortisation",
+        "liability liabilities",
+        "operating operation",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """Judges the figures of answers to a question."""
+
+    question: str
+    evidence: Sequence[Evidence]
+    documents: Mapping[str, Document]
+
+    def allows(self, sentence: str) -> bool:
+        """Whether a sentence may come out: one with figures must have one that stands where the
+        matter asked for does, or that stands nowhere (it may be computed)."""
+        said = [figure for figure in every(sentence) if not (figure.year or self._asked(figure))]
+        if not said or not self._wanted or not self._asks:
+            return True
+        places = [place for figure in said for place in self._places(figure)]
+        return not places or any(self._fits(*place) for place in places)
+
+    @property
+    def _asks(self) -> bool:
+        return bool(_ASKS.search(self.question)) and not _EXPLAINS.search(self.question)
+
+    @cached_property
+    def _wanted(self) -> tuple[frozenset[str], ...]:
+        """The matter asked for: the stems of each of its words, those of the same meaning too."""
+        whose = [
+            (document.name, *profile_of(document).names) for document in self.documents.values()
+        ]
+        known = tokens(" ".join(name for names in whose for name in names))
+        found = []
+        for word in re.findall(r"[^\W\d_][\w&]*", self.question):
+            folded = next(iter(tokens(word)), "")
+            named = word[:1].isupper() and folded in known  # whose report it is
+            if len(folded) > 2 and not named and not {folded, word.casefold()} & _IDLE:
+                stem = folded[:_STEM]
+                found.append(frozenset({stem}).union(*(g for g in _SAME if stem in g)))
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def _strange(self) -> bool:
+        """Whether a word of the matter stands nowhere in the documents."""
+        stems = _stems(" ".join(document.text for document in self.documents.values()))
+        return any(not (stem & stems) for stem in self._wanted)
+
+    def _asked(self, figure: Figure) -> bool:
+        return any(figure.key == one.key for one in every(self.question))
+
+    def _places(self, figure: Figure) -> Iterator[tuple[Document, int]]:
+        for item in self.evidence:
+            document = self.documents[item.span.document]
+            for one in every(document.slice(item.span)):
+                if one.key == figure.key:
+                    yield document, item.span.start + one.start
+
+    def _fits(self, document: Document, offset: int) -> bool:
+        """Running text words a matter in many ways: there one of its words is enough."""
+        row = row_at(document, offset)
+        stems = _stems(_beside(document, offset, row))
+        held = sum(bool(stem & stems) for stem in self._wanted)
+        return 2 * held >= len(self._wanted) if row and self._strange else held > 0
+
+
+def _whose(document: Document) -> frozenset[str]:
+    """The words of the names that a document goes by."""
+    return tokens(" ".join([document.name, *profile_of(document).names]))
+
+
+def _beside(document: Document, offset: int, row: Row | None) -> str:
+    """The words that say what a figure is of."""
+    span = document.span(offset, offset + 1)
+    over = [*headings(document, span), *column_heads(document, span)]
+    if row is None:
+        return " ".join([document.slice(_sentences(document, span)), *over])
+    own = [line for line in table_around(document, row.block) if line.start == row.block.start]
+    heads = [head for cell in row.cells if cell.start == offset for head in cell.heads]
+    return " ".join([row.label, *heads, *(line.group for line in own), *over])
+
+
+def _sentences(document: Document, figure: Span) -> Span:
+    """The sentence that a figure stands in and the one before it."""
+    start, end = max(0, figure.start - _REACH), min(len(document.text), figure.end + _REACH)
+    before = [m.end() for m in _END.finditer(document.text, start, figure.start)]
+    after = _END.search(document.text, figure.end, end)
+    start = before[-2] if len(before) > 1 else start
+    return document.span(start, after.start() if after else end)
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(word[:_STEM] for word in tokens(text))

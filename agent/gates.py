@@ -1,0 +1,23 @@
+"""What a sentence of an answer has to pass before it comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agent.absence import Gate, frame
+from agent.amounts import Amounts
+from agent.who import Who
+from documents import Document, Evidence
+
+
+def gate_for(
+    question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
+) -> Gate:
+    """The gate for an answer over this evidence: figures and names that stand there, a name that
+    stands near what was asked who, a figure that stands where what was asked how much does."""
+    judges = [judge(question, evidence, documents) for judge in (Who, Amounts)]
+
+    def allows(sentence: str) -> bool:
+        return all(judge.allows(sentence) for judge in judges)
+
+    return Gate(frame(evidence, documents), question, allows=allows)
