@@ -80,6 +80,15 @@ def build_graph(
     return graph.compile(checkpointer=checkpointer, cache=cache)
 
 
+def build_answering_graph() -> CompiledStateGraph[State, Deps, State, State]:
+    """The graph that answers from evidence which is in its state from the start."""
+    graph = StateGraph(State, Deps)
+    add_answering(graph)
+    graph.add_edge(START, "reason")
+    graph.add_edge("reason", "compute")
+    return graph.compile()
+
+
 def add_answering(graph: StateGraph[Any, Deps, Any, Any]) -> None:
     """The nodes that answer from the evidence chosen, and what follows on ``compute``; the way to
     ``reason``, and from it to ``compute``, is the caller's."""
@@ -142,7 +151,9 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
 
     usage = PolicyUsage()
     cancelled = within(deps.step_s, deps.cancelled)
-    for piece in deps.reasoner().stream(messages, cancelled=cancelled):
+    for piece in deps.reasoner().stream(
+        messages, max_tokens=deps.answer_tokens, cancelled=cancelled
+    ):
         if not isinstance(piece, Delta):
             usage = piece
         elif piece.kind == "answer":

@@ -54,7 +54,8 @@ class Deps:
     question asks to be computed is computed here, too. ``plan``: who makes the plan.
     ``max_rounds``: how often evidence is looked for. ``repairs``: how often a contradiction goes
     back to the reasoner. ``turn``: held by the one search that is at
-    work (critics and embedders take all of a processor). ``step_s``: seconds a step may take."""
+    work (critics and embedders take all of a processor). ``step_s``: seconds a step may take.
+    ``answer_tokens``: the most that an answer may have, where not the reasoner's own setting."""
 
     documents: Mapping[str, Document]
     strategies: Mapping[str, ContextStrategy]
@@ -70,6 +71,7 @@ class Deps:
     repairs: int = 1
     turn: threading.Lock = field(default_factory=threading.Lock)
     step_s: float = 0.0
+    answer_tokens: int | None = None
 
 
 class State(TypedDict, total=False):

@@ -8,7 +8,6 @@ process, and nothing is written to the run log.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -23,7 +22,7 @@ from app.beginning import begin
 from app.present import run_json
 from app.service import Question, Service
 from app.settings import load_settings
-from documents.errors import StorageError
+from app.texts import Texts
 
 
 class Asked(BaseModel):
@@ -51,25 +50,6 @@ class Context:
     """What may be chosen for a run in the studio."""
 
     profile: str = "default"
-
-
-class Texts:
-    """`agent.Notes` of this process."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, str] = {}
-
-    def put(self, text: str) -> str:
-        """Keep a text; its key."""
-        key = hashlib.sha256(text.encode()).hexdigest()
-        self._kept[key] = text
-        return key
-
-    def get(self, key: str) -> str:
-        """The text kept under a key."""
-        if key not in self._kept:
-            raise StorageError("The studio was restarted since.", "Ask the question again.")
-        return self._kept[key]
 
 
 def studio_graph() -> CompiledStateGraph[Asking, Context, Asked, Answered]:

@@ -72,7 +72,9 @@ def _run(tasks: Sequence[Task], options: Options, lengths: Lengths) -> None:
     settings = _settings(options)
     reasoner = Reasoner(settings.reasoner)
     store = DocumentStore(settings.home)
-    runner = Runner(options.out / "records.jsonl", reasoner, resume=options.resume)
+    runner = Runner(
+        options.out / "records.jsonl", reasoner, resume=options.resume, settings=settings
+    )
     setup = Setup(
         data=options.data,
         read=store.ingest,

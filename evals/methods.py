@@ -11,7 +11,7 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from compressor.units import units
 from documents import Document, Evidence, IsCancelled
 from documents.progress import check, no_progress
 from evals import llmlingua
+from evals.answering import Agent, Mode, Ran
 from evals.samples import Sample
 from policy import Reasoner
 from retrieval import Retriever
@@ -37,6 +38,8 @@ from weights import ensure
 
 Rank = Callable[[Sample, IsCancelled], Sequence[Evidence]]
 Compress = Callable[[Sample, int, IsCancelled], llmlingua.Compressed]
+Run = Callable[[Sample, int, bool, IsCancelled], Ran]
+"""``run(sample, budget, answer, cancelled)``."""
 LINE_TOKENS = 500
 """Where a document has no pages, a line is taken of every so many words."""
 SHORT_CHUNK = 100
@@ -47,13 +50,15 @@ SHORT_CHUNK = 100
 class Method:
     """``rank``: best first. ``cut_last``: whether the last piece may be cut to fill the budget.
     ``forget`` drops what was kept about a document (an index), so that disk use is bounded.
-    ``compress``: for what must know the budget and writes its own text; then nothing is ranked."""
+    ``compress``: for what must know the budget and writes its own text; then nothing is ranked.
+    ``run``: for what does all by itself, answer included."""
 
     name: str
     rank: Rank
     cut_last: bool = True
     forget: Callable[[str], None] | None = None
     compress: Compress | None = None
+    run: Run | None = None
 
 
 class Methods:
@@ -71,14 +76,19 @@ class Methods:
 
     def cprs(self) -> Method:
         """longdoc's compressor."""
-        compressor = Compressor(self._settings.compressor, cache=self._home / "vectors")
-        strategy = Cprs(compressor, self._reasoner.count)
-        return Method("cprs", partial(_by_strategy, strategy), cut_last=False)
+        return Method("cprs", partial(_by_strategy, self._cprs), cut_last=False)
 
     def cprs_planned(self) -> Method:
         """The same by the rules' plan: a search a sub-question, merged with a fair share each."""
-        strategy = Cprs(Compressor(self._settings.compressor), self._reasoner.count)
-        return Method("cprs_planned", partial(_by_plan, strategy), cut_last=False)
+        return Method("cprs_planned", partial(_by_plan, self._cprs), cut_last=False)
+
+    def agent(self) -> Method:
+        """The whole agent under the settings in force: its plan, its rounds, its checks."""
+        return self._whole("agent", "select")
+
+    def memory(self) -> Method:
+        """The agent reading everything in turns."""
+        return self._whole("memory", "memory")
 
     def full(self) -> Method:
         """Everything, its middle left out where it does not fit."""
@@ -126,6 +136,19 @@ class Methods:
         llmlingua.second_model()
         return self._llmlingua("llmlingua2", llmlingua.second_model)
 
+    @cached_property
+    def _cprs(self) -> Cprs:
+        compressor = Compressor(self._settings.compressor, cache=self._home / "vectors")
+        return Cprs(compressor, self._reasoner.count)
+
+    def _whole(self, name: str, mode: Mode) -> Method:
+        agent = Agent(self._settings, self._reasoner, {"cprs": self._cprs})
+
+        def run(sample: Sample, budget: int, answer: bool, cancelled: IsCancelled) -> Ran:
+            return agent.whole(sample, budget, mode, answer, cancelled)
+
+        return Method(name, _nothing, run=run)
+
     def _llmlingua(self, name: str, model: Callable[[], Path]) -> Method:
         python = llmlingua.environment()
         made = llmlingua.LlmLingua(name, python, model, self._reasoner.count)
@@ -167,6 +190,8 @@ class Methods:
 NAMES: Mapping[str, Callable[[Methods], Method]] = {
     "cprs": Methods.cprs,
     "cprs_planned": Methods.cprs_planned,
+    "agent": Methods.agent,
+    "memory": Methods.memory,
     "full": Methods.full,
     "none": Methods.nothing,
     "rag": Methods.dense,

@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import TextIOWrapper
 from pathlib import Path
 
-from agent import Context, verdict_of
-from agent.absence import absence_text, absent
-from agent.citations import Cited, cite
+from agent import Answer, Context
 from agent.context import arrange, fill, render
-from agent.gates import gate_for
 from app.beginning import PROMPT_TOKENS
 from app.results import Record, read_records
-from documents import Document, Evidence, IsCancelled, Progress
+from app.settings import Settings, load_settings
+from documents import Evidence, IsCancelled, Progress
 from documents.errors import Cancelled, LongdocError, SettingsError
 from documents.progress import check, never_cancelled, no_progress
 from evals import provenance
+from evals.answering import Agent, Ran
 from evals.methods import Method
 from evals.metrics.evidence import evidence_kept
 from evals.samples import Outcome, Sample, Scores, Setup, Task
-from policy import Delta, Message, Reasoner, Usage, answer_messages
+from policy import Reasoner
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +51,12 @@ class Plan:
     answer_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An answer; how many of its sentences were withheld; ``absent``: it says that the documents
-    do not tell."""
-
-    text: str
-    usage: Usage | None = None
-    withheld: int = 0
-    absent: bool = False
-
-
 class Runner:
     """Appends to one file of records."""
 
-    def __init__(self, path: Path, reasoner: Reasoner, *, resume: bool) -> None:
+    def __init__(
+        self, path: Path, reasoner: Reasoner, *, resume: bool, settings: Settings | None = None
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not resume:
             raise SettingsError(
@@ -74,6 +64,7 @@ class Runner:
             )
         self.path = path
         self._reasoner = reasoner
+        self._agent = Agent(settings or load_settings(), reasoner)
         self._done = {record.key for record in read_records(path)} if path.exists() else set()
         self._commit, self._machine = provenance.commit(), provenance.machine()
         _drop_cut_line(path)
@@ -160,37 +151,57 @@ class Runner:
     ) -> Record:
         documents = {document.id: document for document in sample.documents}
         started = time.monotonic()
-        measured: Scores = {}
-        if method.compress is None:
-            context = self._context(sample, method, ranked, limit, documents)
-        else:
-            context, measured = self._compressed(sample, method, limit, cancelled)
-        select_s = rank_s + time.monotonic() - started
+        ran, measured = self._ran(sample, method, ranked, limit, plan, cancelled)
+        context = ran.context
         spans = tuple(item.span for item in context.evidence)
         outcome = Outcome(spans, context.text, context.tokens)
         record = replace(
             record,
             evidence=tuple((s.document, s.start, s.end) for s in spans),
             context_tokens=context.tokens,
-            select_s=round(select_s, 4),
-            total_s=round(select_s, 4),
+            select_s=round(rank_s + ran.select_s, 4),
+            first_token_s=round(ran.first_token_s, 4),
+            total_s=round(rank_s + time.monotonic() - started, 4),
         )
-        if plan.answer:
-            record, outcome = self._answered(sample, context, record, outcome, cancelled)
+        if ran.answer is not None:
+            record, outcome = self._answered(record, outcome, ran.answer)
         scores = evidence_kept(sample.gold, spans, documents) | task.score(sample, outcome)
         scores |= measured
         return replace(record, scores={k: round(float(v), 6) for k, v in scores.items()})
 
-    def _context(
+    def _ran(  # noqa: PLR0917 - one sample's whole state
         self,
         sample: Sample,
         method: Method,
         ranked: Sequence[Evidence],
         limit: Limit,
-        documents: dict[str, Document],
+        plan: Plan,
+        cancelled: IsCancelled,
+    ) -> tuple[Ran, Scores]:
+        """What the method makes of the sample, and what it measured on the way."""
+        if method.run is not None:
+            return method.run(
+                sample, self._budget(sample, method, limit), plan.answer, cancelled
+            ), {}
+        started = time.monotonic()
+        measured: Scores = {}
+        if method.compress is not None:
+            made = method.compress(sample, self._budget(sample, method, limit), cancelled)
+            context = Context(made.evidence, made.text, self._reasoner.count(made.text), 0)
+            measured = made.scores
+        else:
+            context = self._context(sample, method, ranked, limit)
+        ran = Ran(context, select_s=time.monotonic() - started)
+        if plan.answer:
+            ran = replace(self._agent.answer(sample, context, cancelled), select_s=ran.select_s)
+        return ran, measured
+
+    def _context(
+        self, sample: Sample, method: Method, ranked: Sequence[Evidence], limit: Limit
     ) -> Context:
+        documents = {document.id: document for document in sample.documents}
         if limit.budget:
-            budget = limit.budget if limit.budget > 0 else self._window(sample)
+            budget = self._budget(sample, method, limit)
             chosen, text = fill(
                 ranked, documents, budget, self._reasoner.count, cut_last=method.cut_last
             )
@@ -200,15 +211,10 @@ class Runner:
             text = render(chosen, documents)
         return Context(tuple(chosen), text, self._reasoner.count(text) if text else 0, 0)
 
-    def _compressed(
-        self, sample: Sample, method: Method, limit: Limit, cancelled: IsCancelled
-    ) -> tuple[Context, Scores]:
-        """The context of a method that writes its own text, and what it measured on the way."""
-        if method.compress is None or not limit.budget:
+    def _budget(self, sample: Sample, method: Method, limit: Limit) -> int:
+        if not limit.budget:
             raise SettingsError(f"{method.name} knows no thresholds.", "Name a --budget instead.")
-        budget = limit.budget if limit.budget > 0 else self._window(sample)
-        made = method.compress(sample, budget, cancelled)
-        return Context(made.evidence, made.text, self._reasoner.count(made.text), 0), made.scores
+        return limit.budget if limit.budget > 0 else self._window(sample)
 
     def _window(self, sample: Sample) -> int:
         """What the reasoner's context holds beside prompt, question and answer."""
@@ -216,74 +222,23 @@ class Runner:
         taken = PROMPT_TOKENS + answer + self._reasoner.count(sample.question)
         return max(1, self._reasoner.context_tokens - taken)
 
-    def _answered(
-        self,
-        sample: Sample,
-        context: Context,
-        record: Record,
-        outcome: Outcome,
-        cancelled: IsCancelled,
-    ) -> tuple[Record, Outcome]:
-        started = time.monotonic()
-        documents = {document.id: document for document in sample.documents}
-        said = self._said(sample, context, documents, cancelled)
-        text, usage = said.text, said.usage
-        asked = sample.question
-        found = Cited() if said.absent else cite(text, context.evidence, documents, asked)
-        citations = found.citations
-        verdict = verdict_of(text, citations, said.withheld, len(found.unsupported))
-        verdict = "not_in_documents" if said.absent else verdict
+    def _answered(self, record: Record, outcome: Outcome, answer: Answer) -> tuple[Record, Outcome]:
+        cited = tuple(citation.span for citation in answer.citations)
+        verified = tuple(citation.verified for citation in answer.citations)
         record = replace(
             record,
-            answer=text,
-            verdict=verdict,
-            cited=tuple((c.span.document, c.span.start, c.span.end, c.verified) for c in citations),
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else 0,
-            first_token_s=round((usage.first_token_s or 0.0) if usage else 0.0, 4),
-            total_s=round(record.select_s + time.monotonic() - started, 4),
+            answer=answer.text,
+            verdict=answer.verdict,
+            cited=tuple(
+                (span.document, span.start, span.end, holds)
+                for span, holds in zip(cited, verified, strict=True)
+            ),
+            prompt_tokens=answer.usage.prompt_tokens,
+            completion_tokens=answer.usage.completion_tokens,
         )
-        cited = tuple(c.span for c in citations)
-        verified = tuple(c.verified for c in citations)
         return record, replace(
-            outcome, answer=text, verdict=verdict, cited=cited, verified=verified
+            outcome, answer=answer.text, verdict=answer.verdict, cited=cited, verified=verified
         )
-
-    def _said(
-        self,
-        sample: Sample,
-        context: Context,
-        documents: Mapping[str, Document],
-        cancelled: IsCancelled,
-    ) -> Said:
-        """The answer as longdoc's agent lets it out; to a task's own prompt, or without any
-        context (what the reasoner knows by itself), all that is said."""
-        question, evidence = sample.question, context.evidence
-        gate = None
-        if sample.prompt:
-            messages: Sequence[Message] = [{"role": "user", "content": _prompt(sample, context)}]
-        elif not evidence:
-            messages = answer_messages(question, context.text)
-        else:
-            if missing := absent(question, evidence, documents):
-                return Said(absence_text(missing), absent=True)
-            gate = gate_for(question, evidence, documents)
-            messages = answer_messages(question, context.text)
-        parts: list[str] = []
-        usage = None
-        for piece in self._reasoner.stream(
-            messages, max_tokens=sample.max_answer_tokens, cancelled=cancelled
-        ):
-            if not isinstance(piece, Delta):
-                usage = piece
-            elif piece.kind == "answer":
-                parts.append(gate.feed(piece.text) if gate else piece.text)
-            elif gate:
-                gate.hear(piece.text)
-        if gate is None:
-            return Said("".join(parts).strip(), usage)
-        text = "".join([*parts, gate.close()]).strip()
-        return Said(text, usage, gate.withheld, gate.nothing_left)
 
     def _blank(self, sample: Sample, method: Method, limit: Limit, plan: Plan) -> Record:
         return Record(
@@ -301,11 +256,6 @@ class Runner:
             commit=self._commit,
             machine=self._machine,
         )
-
-
-def _prompt(sample: Sample, context: Context) -> str:
-    """The task's own message, with the context in its place."""
-    return sample.prompt.replace("{context}", context.text)
 
 
 def _forget(methods: Sequence[Method], documents: Iterable[str]) -> None:

@@ -58,7 +58,9 @@ def _questions(source: str, name: str, place: Place, text: str) -> list[dict[str
         lacking = {"question": "Which clause is about insurance?", "answers": [], "spans": []}
         rows.append({"source": source, "doc": name, **lacking})
     if source == "tatqa":
+        derived = {"question": "By how much did it grow?", "answers": ["31.25"], "scale": "percent"}
         rows = [{**row, "scale": "", "answer_from": "text"} for row in rows]
+        rows.append({**rows[0], **derived, "answer_from": "table"})
     return rows
 
 

@@ -18,6 +18,7 @@ MODULES = (
     "infinite",
     "pdfs",
     "abstention",
+    "arithmetic",
     "financebench",
     "mmlongbench",
     "loong",
