@@ -23,10 +23,15 @@ from retrieval.config import RetrievalConfig
 
 PROFILES: dict[str, dict[str, Any]] = {
     "default": {},
-    "fast": {"budget": 1_000, "reasoner": {"max_answer_tokens": 256}},
+    "fast": {
+        "budget": 1_000,
+        "reasoner": {"max_answer_tokens": 256},
+        "compressor": {"cascade_tokens": 16_000},
+    },
     "thorough": {"budget": 6_000, "reasoner": {"max_answer_tokens": 1_024}},
 }
-"""Named bundles: default (2,000 tokens of context), fast (1,000), thorough (6,000)."""
+"""Named bundles: default (2,000 tokens of context), fast (1,000; of long documents the critic reads
+the nearest part alone), thorough (6,000)."""
 
 
 class Settings(BaseSettings):

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
 from compressor.instruction import Instruction
@@ -20,16 +22,20 @@ from documents.progress import IsCancelled, Progress, check, never_cancelled, no
 
 WORD_THRESHOLD = 0.2
 """Words kept with less are not worth a span of their own; the caller ranks what remains."""
+UNREAD = 0.01
+"""The keep probability of text that the critic did not read: about its median on held-back text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
     """What one call did. ``tokens`` are the documents' own, by the critic's tokenizer, each
-    counted once; ``seconds`` is the whole call but for loading the critic."""
+    counted once; ``seconds`` is the whole call but for loading the critic. ``windows`` were read,
+    ``unread`` were not (`CompressorConfig.cascade_tokens`)."""
 
     windows: int
     tokens: int
     seconds: float
+    unread: int = 0
 
     @property
     def tokens_per_s(self) -> float:
@@ -82,19 +88,24 @@ class Compressor:
         critic = self._loaded()
         started = time.monotonic()
         unique = {document.id: document for document in documents}
+        asked, watch = (instruction, question), (progress, cancelled)
         merged = [Merged(critic.prepare(each, cancelled)) for each in unique.values()]
-        windows = _score_all(
-            critic, instruction, question, merged, progress=progress, cancelled=cancelled
-        )
+        windows = _windows(critic, asked, merged, cancelled)
+        read = nearest(critic, asked, windows, self._config.cascade_tokens, watch)
+        _score_all(critic, asked, merged, read, watch)
+        if len(read) < len(windows):
+            for each in merged:
+                each.fill(UNREAD)
         ranked: list[Evidence] = []
         for each in merged:
             check(cancelled)
-            ranked += rank(
-                critic, (instruction, question), each, self._config.floor, (progress, cancelled)
-            )
+            ranked += rank(critic, asked, each, self._config.floor, watch)
         ranked.sort(key=lambda evidence: -evidence.score)
         tokens = sum(len(each.keep) for each in merged)
-        return Compression(tuple(ranked), Stats(windows, tokens, time.monotonic() - started))
+        seconds = time.monotonic() - started
+        return Compression(
+            tuple(ranked), Stats(len(read), tokens, seconds, len(windows) - len(read))
+        )
 
     def _loaded(self) -> Critic:
         if self._critic is None:
@@ -104,30 +115,56 @@ class Compressor:
         return self._critic
 
 
-def _score_all(
+def _windows(
     critic: Critic,
-    instruction: Instruction,
-    question: str,
+    asked: tuple[Instruction, str],
     merged: Sequence[Merged],
-    *,
-    progress: Progress,
     cancelled: IsCancelled,
-) -> int:
-    """Score all windows, whatever document they are of, into ``merged``; how many there are."""
-    owner = {id(each.prepared): each for each in merged}
+) -> list[Window]:
     windows: list[Window] = []
     for each in merged:
         check(cancelled)
-        windows += critic.windows(instruction, question, each.prepared)
+        windows += critic.windows(*asked, each.prepared)
+    return windows
+
+
+def nearest(
+    critic: Critic,
+    asked: tuple[Instruction, str],
+    windows: Sequence[Window],
+    most_tokens: int,
+    watch: tuple[Progress, IsCancelled],
+) -> Sequence[Window]:
+    """The windows to read: all, or of more than ``most_tokens`` the nearest to the question."""
+    sizes = np.array([window.last - window.first for window in windows], np.int64)
+    if not most_tokens or sizes.sum() <= most_tokens:
+        return windows
+    near = critic.nearness(asked, windows, watch)
+    if near is None:
+        return windows
+    order = np.argsort(-near, kind="stable")
+    count = int(np.searchsorted(np.cumsum(sizes[order]), most_tokens, side="right"))
+    return [windows[number] for number in sorted(order[: max(1, count)].tolist())]
+
+
+def _score_all(
+    critic: Critic,
+    asked: tuple[Instruction, str],
+    merged: Sequence[Merged],
+    windows: Sequence[Window],
+    watch: tuple[Progress, IsCancelled],
+) -> None:
+    """Score the windows, whatever document they are of, into ``merged``."""
+    progress, cancelled = watch
+    owner = {id(each.prepared): each for each in merged}
     done = 0
     for batch in critic.batches(windows):
         check(cancelled)
         progress("compressing", done, len(windows))
-        for window, found in zip(batch, critic.score(instruction, question, batch), strict=True):
+        for window, found in zip(batch, critic.score(*asked, batch), strict=True):
             owner[id(window.prepared)].add(window, found)
         done += len(batch)
     progress("compressing", done, len(windows))
-    return done
 
 
 def scored(
@@ -135,7 +172,8 @@ def scored(
 ) -> list[Merged]:
     """What the critic says of every token of the documents."""
     merged = [Merged(critic.prepare(each, never_cancelled)) for each in documents]
-    _score_all(critic, *asked, merged, progress=no_progress, cancelled=never_cancelled)
+    windows = _windows(critic, asked, merged, never_cancelled)
+    _score_all(critic, asked, merged, windows, (no_progress, never_cancelled))
     return merged
 
 

@@ -17,7 +17,10 @@ class CompressorConfig:
     ``dtype``: ``bf16``, ``fp32``, or ``auto``: bf16 where the processor computes in it.
     ``floor``: units that score less are not returned.
     ``similarity``: weigh the critic with sentence embeddings, where its checkpoint says how.
-    ``cache_mb``: MiB on disk for what is kept of documents between questions."""
+    ``cache_mb``: MiB on disk for what is kept of documents between questions.
+    ``cascade_tokens``: of more text than this the critic reads only the windows with the sentence
+    nearest to the question, so many tokens of them; the rest is ranked by its sentence embeddings
+    alone. 0: it reads everything. Of use only with ``similarity``."""
 
     critic: Path | None = None
     window_tokens: int = 512
@@ -28,6 +31,7 @@ class CompressorConfig:
     floor: float = 1e-4
     similarity: bool = True
     cache_mb: int = 2048
+    cascade_tokens: int = 0
 
     def __post_init__(self) -> None:
         # Here, and not above: the settings are read before anything else is needed.
@@ -40,6 +44,7 @@ class CompressorConfig:
             "threads": (1, 1024),
             "floor": (0, 1),
             "cache_mb": (0, 1 << 24),
+            "cascade_tokens": (0, 1 << 30),
         }
         for name, (low, high) in bounds.items():
             value = getattr(self, name)

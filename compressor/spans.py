@@ -52,6 +52,10 @@ class Merged:
         self.keep[part] += (scores.keep - self.keep[part]) * share
         self.boundary[part] += (scores.boundary - self.boundary[part]) * share[:, None]
 
+    def fill(self, keep: float) -> None:
+        """Give the tokens that no window held this probability."""
+        self.keep[self._seen == 0] = keep
+
 
 def decode(merged: Merged, threshold: float) -> list[Scored]:
     """The spans of tokens kept with at least ``threshold``, in order, snapped to whole words

@@ -44,6 +44,8 @@ LINE_TOKENS = 500
 """Where a document has no pages, a line is taken of every so many words."""
 SHORT_CHUNK = 100
 """Tokens of the short chunks that RAG is also measured with."""
+CASCADE_TOKENS = 32_000
+"""Tokens that the critic reads in a cascade."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ class Methods:
     def cprs(self) -> Method:
         """longdoc's compressor."""
         return Method("cprs", partial(_by_strategy, self._cprs), cut_last=False)
+
+    def cprs_cascade(self) -> Method:
+        """The same, but of long documents the critic reads the nearest windows alone."""
+        config = replace(self._settings.compressor, cascade_tokens=CASCADE_TOKENS)
+        strategy = Cprs(Compressor(config, cache=self._home / "vectors"), self._reasoner.count)
+        return Method("cprs_cascade", partial(_by_strategy, strategy), cut_last=False)
 
     def cprs_planned(self) -> Method:
         """The same by the rules' plan: a search a sub-question, merged with a fair share each."""
@@ -189,6 +197,7 @@ class Methods:
 
 NAMES: Mapping[str, Callable[[Methods], Method]] = {
     "cprs": Methods.cprs,
+    "cprs_cascade": Methods.cprs_cascade,
     "cprs_planned": Methods.cprs_planned,
     "agent": Methods.agent,
     "memory": Methods.memory,

@@ -53,6 +53,16 @@ class Critic(Protocol):
         """One entry for each window: a pure function of question and window."""
         ...
 
+    def nearness(
+        self,
+        asked: tuple[Instruction, str],
+        windows: Sequence[Window],
+        watch: tuple[Progress, IsCancelled],
+    ) -> NDArray[np.float32] | None:
+        """How near in meaning the nearest sentence of each window is, float32 [windows], where
+        that is known without reading them for this question; else None."""
+        ...
+
     def evidence(
         self,
         asked: tuple[Instruction, str],

@@ -64,6 +64,15 @@ class QwenCritic:
         """Windows of like length together, ``batch_tokens`` at most once padded."""
         return batched(windows, self._config.batch_tokens, self._input.prompt_tokens)
 
+    def nearness(
+        self,
+        asked: tuple[Instruction, str],
+        windows: Sequence[Window],
+        watch: tuple[Progress, IsCancelled],
+    ) -> None:
+        """Not known: it has no sentence embeddings."""
+        del asked, windows, watch
+
     def evidence(
         self,
         asked: tuple[Instruction, str],

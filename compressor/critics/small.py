@@ -107,6 +107,26 @@ class SmallCritic:
             for row, (a, n) in enumerate(heads)
         ]
 
+    def nearness(
+        self,
+        asked: tuple[Instruction, str],
+        windows: Sequence[Window],
+        watch: tuple[Progress, IsCancelled],
+    ) -> NDArray[np.float32] | None:
+        """By the cosines of their sentences; None without sentence embeddings."""
+        if self._fusion is None:
+            return None
+        found = np.zeros(len(windows), np.float32)
+        for prepared in dict.fromkeys(window.prepared for window in windows):
+            pieces = prepared.pieces.astype(np.int64)
+            cosine = self.cosines(asked, prepared, (pieces[:-1], pieces[1:]), watch)
+            for number, window in enumerate(windows):
+                if window.prepared is prepared:
+                    first = int(np.searchsorted(pieces, window.first, side="right")) - 1
+                    last = int(np.searchsorted(pieces, window.last))
+                    found[number] = cosine[first:last].max()
+        return found
+
     def evidence(
         self,
         asked: tuple[Instruction, str],
