@@ -15,6 +15,11 @@ STAGES = {
         "compressor.training.train",
         "compressor/training/critic.toml",
     ),
+    "critic-cprs": (
+        "a critic of the published architecture learns the same",
+        "compressor.training.cprs",
+        "compressor/training/cprs.toml",
+    ),
     "critic-fusion": (
         "how sentence embeddings are weighed in with it",
         "compressor.training.fusion",

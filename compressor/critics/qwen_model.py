@@ -159,9 +159,10 @@ def _layer_types(config: Any) -> Sequence[str]:
     return getattr(config, "layer_types", None) or ()
 
 
-def start_from(source: Path, settings: Settings) -> CprsModel:
+def start_from(source: Path, settings: Settings, layers: int = 0) -> CprsModel:
     """A critic with the weights of a Qwen2 or Llama model, in float32, and a fresh ``cls_head``
-    that begins by calling nearly everything outside.
+    that begins by calling nearly everything outside. ``layers``: of the lowest ones, where not 0,
+    so many alone.
 
     ``source``: a Hugging Face folder, or a GGUF file, whose weights are dequantised. A head tied
     to the embeddings stays tied. Raises `ModelError` for what cannot be read or is another kind
@@ -178,6 +179,11 @@ def start_from(source: Path, settings: Settings) -> CprsModel:
         raise ModelError(f"{source}: cannot be loaded: {first}", _hint()) from error
     if base.config.model_type not in CPRS_MODEL_TYPES:
         raise ModelError(f"{source} is a model of type {base.config.model_type}.", _hint())
+    if 0 < layers < len(base.model.layers):
+        base.model.layers = base.model.layers[:layers]
+        base.config.num_hidden_layers = layers
+        if _layer_types(base.config):
+            base.config.layer_types = base.config.layer_types[:layers]
     model = CprsModel(base.model, base.lm_head if settings.lm_head else None, settings)
     nn.init.normal_(model.cls_head.weight, std=model.config.initializer_range)
     nn.init.zeros_(model.cls_head.bias)

@@ -50,13 +50,19 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the critic reads (``prompt``, ``header``, ``text``) and the ranges of ``text`` to
-    keep."""
+    """A window as a critic is shown it: what is ``asked`` (instruction and question), what stands
+    over it and its text, and the ranges of ``text`` to keep."""
 
-    prompt: str
+    asked: tuple[Instruction, str]
     header: str
     text: str
     gold: tuple[Range, ...]
+
+    @property
+    def prompt(self) -> str:
+        """What the small critic reads before it."""
+        instruction, question = self.asked
+        return instruction.prompt(question)
 
 
 @dataclass
@@ -233,8 +239,8 @@ class Sampler:
             if _touch((a, b), window)
         )
         title = title_of(question.doc) if rng.random() < 0.7 else ""
-        prompt = instructed(question, granularity, rng)
-        return Example(prompt, title, text[window[0] : window[1]], kept)
+        asked_for = instructed(question, granularity, rng)
+        return Example(asked_for, title, text[window[0] : window[1]], kept)
 
     def _negative(
         self, question: Question, text: str, gold: list[Range], size: int, rng: random.Random
@@ -258,17 +264,18 @@ class Sampler:
         return found[best]
 
 
-def instructed(question: Question, granularity: Granularity, rng: random.Random) -> str:
-    """The prompt of a question, now and then in the other words in which people ask: a clause by
-    its name ("every Governing Law clause"), or keywords alone."""
+def instructed(
+    question: Question, granularity: Granularity, rng: random.Random
+) -> tuple[Instruction, str]:
+    """What is asked, now and then in the other words in which people ask: a clause by its name
+    ("every Governing Law clause"), or keywords alone."""
     clause = _CLAUSE.search(question.text)
     if question.source == "cuad" and clause and rng.random() < 0.4:
-        wanted = rng.choice(_WANTED).format(clause[1])
-        return Instruction(granularity, wanted).prompt("")
+        return Instruction(granularity, rng.choice(_WANTED).format(clause[1])), ""
     if question.source in {"squad", "covidqa"} and rng.random() < 0.08:
         words = [w for w in re.findall(r"[\w'-]+", question.text) if w.lower() not in _STOPWORDS]
-        return Instruction(granularity).prompt(" ".join(words) or question.text)
-    return Instruction(granularity).prompt(question.text)
+        return Instruction(granularity), " ".join(words) or question.text
+    return Instruction(granularity), question.text
 
 
 def _answers_in(text: str, question: Question, gold: list[Range]) -> list[Range]:

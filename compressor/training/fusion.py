@@ -29,7 +29,7 @@ from compressor.instruction import Instruction
 from compressor.similarity import Fusion
 from compressor.training.data import load, put_aside
 from compressor.training.haystacks import Haystack, haystacks
-from compressor.training.train import made_corpus, read_toml
+from compressor.training.runs import made_corpus, read_toml
 from compressor.units import ranges, scores, units
 from documents.progress import never_cancelled, no_progress
 

@@ -116,9 +116,9 @@ def draw_table(
     size: int,
     positive_share: float,
     rng: random.Random,
-) -> tuple[str, str, str, tuple[tuple[int, int], ...]]:
-    """Prompt, header, text and kept ranges of one window: the asked table among others' lines,
-    or (a negative) others' lines alone."""
+) -> tuple[tuple[Instruction, str], str, str, tuple[tuple[int, int], ...]]:
+    """What is asked, header, text and kept ranges of one window: the asked table among others'
+    lines, or (a negative) others' lines alone."""
     positive = rng.random() < positive_share + 0.1
     pieces = [(asked, True)] if positive else []
     length = sum(len(line) for line in asked.lines) if positive else 0
@@ -146,8 +146,8 @@ def draw_table(
             text += line + "\n"
     start = _window_start(kept, len(text), size, rng)
     ranges = [(max(0, a - start), min(size, b - start)) for a, b in kept]
-    prompt = Instruction(rng.choice(("row", "row", "sentence"))).prompt(asked.question)
-    return prompt, header[:200], text[start : start + size], tuple(r for r in ranges if r[0] < r[1])
+    wanted = Instruction(rng.choice(("row", "row", "sentence"))), asked.question
+    return wanted, header[:200], text[start : start + size], tuple(r for r in ranges if r[0] < r[1])
 
 
 def _joined(line: str, gap: str) -> str:

@@ -13,18 +13,13 @@ those on documents held back too.
 
 from __future__ import annotations
 
-import gzip
-import json
-import math
 import random
 import shutil
 import tempfile
 import time
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
@@ -34,13 +29,19 @@ from torch.nn import functional
 from compressor.critics.encoder import CriticModel, load_model, save_model, start_from
 from compressor.critics.load import device_and_dtype
 from compressor.training.data import Corpus, Example, Sampler, load
-from documents.errors import DataError, SettingsError
+from compressor.training.runs import (
+    IGNORED,
+    Log,
+    base_folder,
+    label,
+    made_corpus,
+    rate_at,
+    read_toml,
+)
+from documents.errors import DataError
 
 Say = Callable[[str], None]
-T = TypeVar("T")
 MAX_LENGTH = 512
-IGNORED = -100
-B, I, O, E = range(4)  # noqa: E741 - the published names of the classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +86,6 @@ class Batch:
         return Batch(*(getattr(self, each.name).to(device) for each in fields(self)))
 
 
-def read_toml(kind: type[T], path: Path, smoke: bool) -> T:
-    """The configuration file as a ``kind``, with its ``[smoke]`` values on top where asked."""
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error}", "Begin with a copy of the committed file."
-        ) from error
-    small = values.pop("smoke", {})
-    try:
-        return kind(**(values | small if smoke else values))
-    except TypeError as error:
-        raise SettingsError(f"{path}: {error}.", "The committed file has every value.") from error
-
-
 def encode(
     tokenizer: Tokenizer, examples: list[Example], masked: float, rng: random.Random
 ) -> Batch:
@@ -140,22 +126,6 @@ def encode(
     return batch
 
 
-def label(
-    offsets: list[tuple[int, int]], gold: tuple[tuple[int, int], ...]
-) -> tuple[list[int], list[int]]:
-    """Keep (0 or 1) and boundary class of every token."""
-    keep = [0] * len(offsets)
-    boundary = [O] * len(offsets)
-    for start, end in gold:
-        inside = [i for i, (a, b) in enumerate(offsets) if a < end and start < b]
-        for i in inside:
-            keep[i], boundary[i] = 1, I
-        if inside:
-            boundary[inside[-1]] = E
-            boundary[inside[0]] = B
-    return keep, boundary
-
-
 def loss_of(model: CriticModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
     """The keep loss and the boundary loss, on the model's device."""
     batch = batch.on(model.keep.weight.device)
@@ -170,13 +140,6 @@ def loss_of(model: CriticModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tenso
     )
     focal = (1 - torch.exp(-entropy)) ** 2 * entropy
     return keep_loss, focal.mean()
-
-
-def rate_at(config: Config, step: int, started: float) -> float:
-    """Linear warm-up by steps, then down to 2% by the share of time (or steps) gone."""
-    gone = max((time.monotonic() - started) / 60 / config.max_minutes, step / config.max_steps)
-    decay = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, gone)))
-    return config.learning_rate * decay * min(1.0, (step + 1) / config.warmup_steps)
 
 
 def save(
@@ -239,7 +202,7 @@ def train(config: Config, say: Say = print) -> Path:
         size = rng.choice(config.window_characters)
         count = max(2, config.batch_tokens // (size // 4 + 40))
         batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
-        rate = rate_at(config, step - first, started)
+        rate = rate_at(config, step - first, time.monotonic() - started)
         for group in optimizer.param_groups:
             group["lr"] = rate
         keep_loss, boundary_loss = loss_of(model, batch, bf16)
@@ -286,42 +249,6 @@ def measured(model: CriticModel, held: list[Batch], bf16: bool) -> dict[str, flo
     return {"held_keep": keep, "held_boundary": boundary}
 
 
-class Log:
-    """``log.jsonl`` and a TensorBoard file beside it, from step ``first`` on: what was logged
-    after the checkpoint is taken again, and goes."""
-
-    def __init__(self, out: Path, first: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / "log.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= first]
-        path.write_text("".join(line + "\n" for line in kept))
-        self._lines = path.open("a")
-        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=first + 1)
-
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """One line, and one point a curve."""
-        rounded = {name: float(f"{value:.5g}") for name, value in values.items()}
-        self._lines.write(json.dumps({"step": step, **rounded}) + "\n")
-        self._lines.flush()
-        for name, value in values.items():
-            self._board.add_scalar(name, value, step)
-
-    def close(self) -> None:
-        """Finish both files."""
-        self._lines.close()
-        self._board.close()
-
-
-def base_folder(name: str) -> Path:
-    """Where the encoder's files are: a folder, or a model fetched if need be."""
-    from weights import ensure
-
-    return Path(name) if Path(name).is_dir() else Path(ensure(name))
-
-
 def run(path: Path, smoke: bool, say: Say) -> Path:
     """The stage as ``longdoc train critic`` runs it. A smoke run keeps to a fresh folder and to a
     few made-up documents."""
@@ -330,21 +257,3 @@ def run(path: Path, smoke: bool, say: Say) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="longdoc-smoke-"))
         config = replace(config, data=str(made_corpus(folder)), out=str(folder / "critic"))
     return train(config, say)
-
-
-def made_corpus(folder: Path) -> Path:
-    """A folder of documents that name one river a place, with a question about each."""
-    places = [f"Town {n}" for n in range(60)]
-    docs, questions = [], []
-    for n, place in enumerate(places):
-        fact = f"The river of {place} is called Elm {n}."
-        text = f"{place} is old. {fact} Its market is on Mondays. Few people live there now."
-        at = text.index(fact)
-        docs.append({"doc": f"squad:{place}", "text": text})
-        asked = {"question": f"Which river is at {place}?", "answers": [f"Elm {n}"]}
-        spans = [[at, at + len(fact)]]
-        questions.append({"source": "squad", "doc": f"squad:{place}", "spans": spans, **asked})
-    for name, rows in (("docs", docs), ("questions", questions)):
-        with gzip.open(folder / f"{name}.jsonl.gz", "wt", encoding="utf-8") as lines:
-            lines.writelines(json.dumps(row) + "\n" for row in rows)
-    return folder

@@ -32,8 +32,9 @@ from compressor.training.data import (
     widened,
 )
 from compressor.training.haystacks import haystacks
+from compressor.training.runs import IGNORED, B, E, I, O, label, read_toml
 from compressor.training.tables import head_count, made_up_questions, table_question
-from compressor.training.train import B, E, I, O, encode, label
+from compressor.training.train import encode
 from documents.document import Block, Document
 from documents.errors import DataError, SettingsError
 
@@ -121,8 +122,8 @@ def test_encoded_labels_line_up_with_the_text(tokenizer: Tokenizer) -> None:
     start = text.index("The river")
     end = text.index(" Nothing there")
     examples = [
-        Example("sentence: What?", "A title", text, ((start, end),)),
-        Example("sentence: What?", "", "A far shorter one.", ()),
+        Example((Instruction(), "What?"), "A title", text, ((start, end),)),
+        Example((Instruction(), "What?"), "", "A far shorter one.", ()),
     ]
     batch = encode(tokenizer, examples, 0.0, Random(1))
     kept = batch.ids[0][batch.keep[0] == 1].tolist()
@@ -139,14 +140,16 @@ def test_encoded_labels_line_up_with_the_text(tokenizer: Tokenizer) -> None:
 
 def test_half_of_what_is_no_evidence_is_left_out(tokenizer: Tokenizer) -> None:
     text = "word " * 400
-    batch = encode(tokenizer, [Example("row: What?", "", text, ((0, 49),))], 0.5, Random(1))
+    batch = encode(
+        tokenizer, [Example((Instruction("row"), "What?"), "", text, ((0, 49),))], 0.5, Random(1)
+    )
     assert (batch.keep == 1).sum() == 10
     assert 150 < (batch.keep == 0).sum() < 240
-    assert ((batch.keep == -1) == (batch.boundary == script.IGNORED)).all()
+    assert ((batch.keep == -1) == (batch.boundary == IGNORED)).all()
 
 
 def test_a_long_example_is_cut_to_what_the_encoder_holds(tokenizer: Tokenizer) -> None:
-    example = Example("word " * 300, "head " * 300, "text " * 900, ())
+    example = Example((Instruction(), "word " * 300), "head " * 300, "text " * 900, ())
     batch = encode(tokenizer, [example], 0.0, Random(1))
     assert batch.ids.shape == (1, script.MAX_LENGTH)
     assert (batch.keep >= 0).sum() == script.MAX_LENGTH - 96 - 64 - 4
@@ -189,8 +192,8 @@ def test_a_clause_is_also_asked_for_by_its_name() -> None:
     whole = 'Highlight the parts (if any) of this contract related to "Governing Law" that matter.'
     question = Question("cuad", "cuad:x", whole, (), ())
     asked = {instructed(question, "sentence", Random(seed)) for seed in range(60)}
-    assert f"sentence: {whole}" in asked
-    assert "sentence: every Governing Law clause " in asked
+    assert (Instruction("sentence"), whole) in asked
+    assert (Instruction("sentence", "every Governing Law clause"), "") in asked
 
 
 def test_a_step_draws_what_it_drew_before(data: Path) -> None:
@@ -292,7 +295,7 @@ def test_questions_are_made_from_row_labels() -> None:
 @pytest.fixture(scope="module")
 def smoke(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> script.Config:
     """A smoke run over made-up documents, from a tiny encoder."""
-    config = script.read_toml(script.Config, CONFIG, smoke=True)
+    config = read_toml(script.Config, CONFIG, smoke=True)
     out = tmp_path_factory.mktemp("smoke") / "run"
     config = replace(config, data=str(data), base=str(base), out=str(out), bf16=False)
     assert script.train(config, lambda line: None) == out / "checkpoint"
@@ -342,7 +345,7 @@ def test_a_configuration_that_does_not_fit_is_said(tmp_path: Path) -> None:
     path = tmp_path / "critic.toml"
     path.write_text("seed = 1\ncolour = 'blue'\n")
     with pytest.raises(SettingsError, match="colour"):
-        script.read_toml(script.Config, path, smoke=False)
+        read_toml(script.Config, path, smoke=False)
 
 
 def _resume(out: Path) -> dict[str, Any]:
