@@ -74,6 +74,17 @@ def test_a_profile_says_whose_a_filing_is_and_of_when(filings: list[Document]) -
     assert first.line() == "2022_Q3_HLDN.md; Halden Marine, Inc.; 10-Q; June 25, 2022"
 
 
+def test_a_form_may_name_its_filer_without_saying_so(tmp_path: Path) -> None:
+    text = (
+        "FORM 10-Q\n\nCommission File Number 001-1\n\nHALDEN MARINE CORPORATION\n\nNORWAY 91-11\n\n"
+        "Indicate whether it is a smaller reporting company or an Emerging Growth Company.\n"
+    )
+    (tmp_path / "form.txt").write_text(text)
+    found = profile_of(DocumentStore(tmp_path / "store").ingest(tmp_path / "form.txt"))
+    assert found.names == ("HALDEN MARINE CORPORATION",)
+    assert found.filer
+
+
 @pytest.mark.data
 def test_profiles_of_real_filings(data_dir: Path, tmp_path: Path) -> None:
     document = DocumentStore(tmp_path).ingest(data_dir / "pdfs" / "10q" / "2022_Q3_NVDA.pdf")
