@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from agent.cells import Row, row_at, table_around, tokens
+from agent.cells import Row, row_at, table_around
 from agent.context import column_heads, headings
 from agent.figures import Figure, every
 from documents import Document, Evidence, Span, profile_of
+from documents.rows import tokens
 
 _ASKS = re.compile(
     r"\bhow (?:much|many|large|big|high|low|great)\b"

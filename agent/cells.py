@@ -14,9 +14,8 @@ from functools import lru_cache
 
 from agent.figures import Figure, every
 from documents import Block, Document
+from documents.rows import Range, is_figure, label_of, row_cells, tokens
 
-_CELL = re.compile(r"[^\t|]+")
-_FIGURE_CELL = re.compile(r"[\s$€£¥()%–—−+*.,\d-]*\d[\s$€£¥()%–—−+*.,\d-]*(?:[a-z]{1,2})?\s*")
 _YEAR_CELL = re.compile(r"\s*(?:19|20)\d\d\s*")
 _LINE = 3.0
 """Points between two printed lines of a head, at least."""
@@ -26,12 +25,6 @@ _DOUBT = 1.3
 """How much further off the second nearest head must be."""
 _MOST_ROWS = 400
 _INSIDE = ("table_row", "furniture")
-_TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d/])(?<!\d[.,])(?:\d{1,2}|(?:19|20)\d\d)(?![\d%/]|[.,]\d)")
-_STOP = frozenset(
-    "the a an in on of for this that these those it its as at by to from and or is are was were be "
-    "been what which who how much many did do does has have had with their there than therefore "
-    "answer please give find during company ended".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +59,6 @@ class Line:
     group: str
 
 
-Range = tuple[int, int]
-
-
 @dataclass(frozen=True, slots=True)
 class _Placed:
     """A head's text and where it stands."""
@@ -95,8 +85,8 @@ def row_at(document: Document, offset: int) -> Row | None:
 
 def read_row(document: Document, block: Block) -> Row:
     """A table row's label and figures, with the heads over each."""
-    ranges = _cells(document, block)
-    amounts = [index for index, cell in enumerate(ranges) if _is_figure(document, cell)]
+    ranges = row_cells(document, block)
+    amounts = [index for index, cell in enumerate(ranges) if is_figure(document, cell)]
     label, _ = label_of(document, block)
     header = _header(document, block, len(ranges))
     cells = []
@@ -106,14 +96,6 @@ def read_row(document: Document, block: Block) -> Row:
             heads = _heads(document, header, (start, end), index, len(ranges))
             cells.append(Cell(figure, start + figure.start, heads))
     return Row(block, label, tuple(cells))
-
-
-def label_of(document: Document, block: Block) -> tuple[str, bool]:
-    """What stands in a row beside its figures, and whether it has any."""
-    ranges = _cells(document, block)
-    texts = [cell for cell in ranges if not _is_figure(document, cell)]
-    label = " ".join(document.text[start:end].strip() for start, end in texts)
-    return label, len(texts) < len(ranges)
 
 
 def table_around(document: Document, row: Block) -> tuple[Line, ...]:
@@ -140,31 +122,8 @@ def _table(document: Document, first: int) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def tokens(text: str) -> frozenset[str]:
-    """The words, years and small numbers of a label or a question, singular and folded."""
-    found = set()
-    for match in _TOKEN.finditer(text.replace("&", "")):
-        word = match[0].casefold()
-        if word not in _STOP:
-            found.add(word[:-1] if len(word) > 3 and word.endswith("s") else word)
-    return frozenset(found)
-
-
 def _index(document: Document, block: Block) -> int:
     return bisect.bisect_left(document.blocks, block.start, key=lambda other: other.start)
-
-
-def _cells(document: Document, block: Block) -> list[Range]:
-    text = document.text[block.start : block.end]
-    return [
-        (block.start + match.start(), block.start + match.end())
-        for match in _CELL.finditer(text)
-        if match[0].strip()
-    ]
-
-
-def _is_figure(document: Document, cell: Range) -> bool:
-    return _FIGURE_CELL.fullmatch(document.text[cell[0] : cell[1]]) is not None
 
 
 def _header(document: Document, block: Block, width: int) -> Sequence[Range]:
@@ -178,8 +137,8 @@ def _header(document: Document, block: Block, width: int) -> Sequence[Range]:
         if other.kind != "table_row" or other.page != block.page:
             break
         first = other
-    cells = _cells(document, first)
-    bare = [cell for cell in cells if _is_figure(document, cell)]
+    cells = row_cells(document, first)
+    bare = [cell for cell in cells if is_figure(document, cell)]
     years = [cell for cell in bare if _YEAR_CELL.fullmatch(document.text[cell[0] : cell[1]])]
     return cells if first is not block and len(cells) == width and bare == years else ()
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agent.cells import Cell, Line, Row, row_at, table_around, tokens
+from agent.cells import Cell, Line, Row, row_at, table_around
 from agent.context import column_heads
 from agent.dates import DATE, DAY, YEAR, another, period, relative, years_of
 from agent.figures import EXCEPTIONS, POWERS, Figure, every, keys, scale_over
 from agent.values import Mistake, MistakeKind
 from documents import Document, Span
+from documents.rows import initials, tokens
 
 CONTRADICTS: frozenset[MistakeKind] = frozenset({"row", "period", "unit", "scale"})
 """Kinds that say that the quote tells otherwise; the rest say that it does not tell."""
@@ -261,9 +262,8 @@ def _named_alone(own: Line, others: Sequence[Line], said: frozenset[str]) -> str
 
 
 def _spelt(label: str, asked: frozenset[str]) -> bool:
-    """Whether an abbreviation asked for may be the label's: "R&D" of "Research and development"."""
-    initials = "".join(word[0] for word in re.findall(r"[^\W\d_]+", label)).casefold()
-    return any(word in (initials, re.sub("[aotf]", "", initials)) for word in asked)
+    """Whether an abbreviation asked for may be the label's."""
+    return bool(initials(label) & asked)
 
 
 def _alike(one: Cell, other: Cell) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
 from compressor.instruction import Instruction
+from compressor.labels import helped
 from compressor.spans import Merged, decode
 from compressor.units import ranges, scores, units, without_mere_headings
 from compressor.vectors import VectorCache
@@ -192,9 +193,9 @@ def rank(
     found = units(document, instruction.granularity)
     places = ranges(found, merged.prepared.starts)
     keep = scores(places, merged.keep)
-    score = without_mere_headings(
-        found, critic.evidence(asked, merged.prepared, places, keep, watch)
-    )
+    wanted = f"{instruction.looking_for} {asked[1]}"
+    score = critic.evidence(asked, merged.prepared, places, keep, watch)
+    score = without_mere_headings(found, helped(wanted, document, found, score))
     return [
         Evidence(document.span(unit.start, unit.end), float(value))
         for unit, value in zip(found, score, strict=True)

@@ -1,0 +1,67 @@
+"""What a table row is made of: cells, the label beside its figures, and the words of labels."""
+
+from __future__ import annotations
+
+import re
+
+from documents.document import Block, Document
+
+_CELL = re.compile(r"[^\t|]+")
+_FIGURE_CELL = re.compile(r"[\s$€£¥()%–—−+*.,\d-]*\d[\s$€£¥()%–—−+*.,\d-]*(?:[a-z]{1,2})?\s*")
+_TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d/])(?<!\d[.,])(?:\d{1,2}|(?:19|20)\d\d)(?![\d%/]|[.,]\d)")
+_STOP = frozenset(
+    "the a an in on of for this that these those it its as at by to from and or is are was were be "
+    "been what which who how much many did do does has have had with their there than therefore "
+    "answer please give find during company ended".split()
+)
+
+
+_SMALL = frozenset("and of the to for in on a an or".split())
+Range = tuple[int, int]
+
+
+def row_cells(document: Document, block: Block) -> list[Range]:
+    """The row's cells that are not blank, in order."""
+    text = document.text[block.start : block.end]
+    return [
+        (block.start + match.start(), block.start + match.end())
+        for match in _CELL.finditer(text)
+        if match[0].strip()
+    ]
+
+
+def is_figure(document: Document, cell: Range) -> bool:
+    """Whether a cell has nothing but a figure."""
+    return _FIGURE_CELL.fullmatch(document.text[cell[0] : cell[1]]) is not None
+
+
+def label_of(document: Document, block: Block) -> tuple[str, bool]:
+    """What stands in a row beside its figures, and whether it has any."""
+    ranges = row_cells(document, block)
+    texts = [cell for cell in ranges if not is_figure(document, cell)]
+    label = " ".join(document.text[start:end].strip() for start, end in texts)
+    return label, len(texts) < len(ranges)
+
+
+def tokens(text: str) -> frozenset[str]:
+    """The words, years and small numbers of a label or a question, singular and folded."""
+    found = set()
+    for match in _TOKEN.finditer(text.replace("&", "")):
+        word = match[0].casefold()
+        if word not in _STOP:
+            found.add(_singular(word))
+    return frozenset(found)
+
+
+def initials(label: str) -> frozenset[str]:
+    """The abbreviations that a label may go by: rd and rad of "Research and development"."""
+    bare = re.sub(r"\([^)]*\)", " ", label).casefold()
+    words = re.findall(r"[^\W\d_]+", bare)
+    short = [word for word in words if word not in _SMALL]
+    return frozenset("".join(word[0] for word in each) for each in (words, short)) - {""}
+
+
+def _singular(word: str) -> str:
+    if len(word) > 4 and word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") else word
