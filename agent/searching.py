@@ -14,6 +14,7 @@ from agent.gathering import Errand, as_found, coverage, in_turn, key_of, merged,
 from agent.state import Deps, State, evidence_of, plan_of, spent
 from agent.sufficiency import Draft
 from agent.values import Granularity, Request
+from documents import Evidence
 from documents.progress import check, within
 from policy import Usage
 
@@ -76,6 +77,7 @@ def gather(state: Errand, runtime: Runtime[Deps]) -> State:
         budget_tokens=errand["budget"],
         looking_for=deps.notes.get(errand["looking_for"]) if errand["looking_for"] else "",
         granularity=cast("Granularity", errand["granularity"]),
+        best=lambda found: deps.emit("so_far", {"spans": [_row(item) for item in found]}),
     )
     with in_turn(deps.turn, deps.cancelled):
         started = time.monotonic()
@@ -95,6 +97,10 @@ def gather(state: Errand, runtime: Runtime[Deps]) -> State:
         },
     )
     return {"found": {key_of(errand): found}}
+
+
+def _row(item: Evidence) -> tuple[str, int, int]:
+    return item.span.document, item.span.start, item.span.end
 
 
 def _run(runtime: Runtime[Deps]) -> str:

@@ -42,9 +42,9 @@ class Notes(Protocol):
 
 
 Emit = Callable[[str, dict[str, Any]], None]
-"""``emit(kind, data)``: one event of the run. Kinds: plan, gathered, read, context, reasoning,
-draft (an answer that may not be the last), round, answer, computed, checked,
-repair, retried."""
+"""``emit(kind, data)``: one event of the run. Kinds: plan, so_far, gathered, read, context,
+reasoning, draft (an answer that may not be the last), round, answer, computed, checked, repair,
+retried."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,14 @@ Count = Callable[[str], int]
 @dataclass(frozen=True, slots=True)
 class Request:
     """A question, what to keep for it (``looking_for``, in plain words; empty: what answers the
-    question) at which granularity, and how many tokens of context it may have."""
+    question) at which granularity, and how many tokens of context it may have. ``best`` hears of
+    what a search that takes long has found so far, where the strategy can tell."""
 
     question: str
     budget_tokens: int
     looking_for: str = ""
     granularity: Granularity = "sentence"
+    best: Callable[[Sequence[Evidence]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ class Watched:
     """What has come so far. ``seq`` is the last event taken in; ``result`` is the record of
     `app.present.run_json` once the run is done; ``stage``, ``done`` and ``total`` say what it is
     at, and are empty while text streams; ``draft`` is an answer that may not be the last,
-    ``missing`` what is looked for since the last draft; ``reasoned`` is the answer before anything
+    ``missing`` what is looked for since the last draft; ``so_far`` the spans (document, start, end)
+    that a search holds best while it is at work; ``reasoned`` is the answer before anything
     computed."""
 
     seq: int = 0
@@ -30,6 +31,7 @@ class Watched:
     reasoning: str = ""
     draft: str = ""
     missing: str = ""
+    so_far: list[tuple[str, int, int]] = field(default_factory=list)
     answer: str = ""
     reasoned: str | None = None
     error: str = ""
@@ -50,7 +52,10 @@ class Watched:
     def _take(self, kind: str, data: dict[str, Any]) -> None:
         if kind == "progress":
             self.stage, self.done, self.total = data["stage"], data["done"], data["total"]
+        elif kind == "so_far":
+            self.so_far = [(row[0], row[1], row[2]) for row in data["spans"]]
         elif kind == "context":
+            self.so_far = []
             self.passages, self.tokens = len(data["evidence"]), data["context_tokens"]
             self.stage = ""
         elif kind == "reasoning":
@@ -84,6 +89,7 @@ class Watched:
         """The run goes on at a node: what that node, or one after it, had said is said again."""
         self.status, self.error, self.hint = "running", "", ""
         self.stage, self.done, self.total = "", 0, 0
+        self.so_far = []
         if node in (*SEARCHING, "reason"):
             self.reasoning, self.draft, self.answer = "", "", ""
         elif node == "judge" and self.draft:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
 from compressor.instruction import Instruction
 from compressor.labels import helped
+from compressor.sofar import SoFar
 from compressor.spans import Merged, decode
 from compressor.units import ranges, scores, units, without_mere_headings
 from compressor.vectors import VectorCache
@@ -77,8 +78,10 @@ class Compressor:
         *,
         progress: Progress = no_progress,
         cancelled: IsCancelled = never_cancelled,
+        best: Callable[[Sequence[Evidence]], None] | None = None,
     ) -> Compression:
-        """Score every window of the documents and rank their units. Deterministic.
+        """Score every window of the documents and rank their units. Deterministic. ``best`` hears
+        now and then of the best few sentences and rows read so far, by the critic alone.
 
         Raises `QuestionError` where neither question nor instruction says anything,
         `Cancelled` within one batch of a stop, `ModelError` where the critic cannot be loaded.
@@ -93,7 +96,7 @@ class Compressor:
         merged = [Merged(critic.prepare(each, cancelled)) for each in unique.values()]
         windows = _windows(critic, asked, merged, cancelled)
         read = nearest(critic, asked, windows, self._config.cascade_tokens, watch)
-        _score_all(critic, asked, merged, read, watch)
+        _score_all(critic, asked, merged, read, watch, so_far=SoFar(best) if best else None)
         if len(read) < len(windows):
             for each in merged:
                 each.fill(UNREAD)
@@ -154,6 +157,8 @@ def _score_all(
     merged: Sequence[Merged],
     windows: Sequence[Window],
     watch: tuple[Progress, IsCancelled],
+    *,
+    so_far: SoFar | None = None,
 ) -> None:
     """Score the windows, whatever document they are of, into ``merged``."""
     progress, cancelled = watch
@@ -164,6 +169,8 @@ def _score_all(
         progress("compressing", done, len(windows))
         for window, found in zip(batch, critic.score(*asked, batch), strict=True):
             owner[id(window.prepared)].add(window, found)
+            if so_far:
+                so_far.add(window, found)
         done += len(batch)
     progress("compressing", done, len(windows))
 

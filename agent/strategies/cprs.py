@@ -32,6 +32,7 @@ class Cprs:
             documents,
             progress=progress,
             cancelled=cancelled,
+            best=request.best,
         )
         return compression.units
 

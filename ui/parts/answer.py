@@ -62,6 +62,10 @@ def _live(service: Service, run: Run) -> None:
         st.progress(min(watched.done / watched.total, 1.0), text)
     elif not watched.answer:
         st.caption(f":material/hourglass_top: {_doing(watched, _in_turn(service, run.id))}")
+    if watched.so_far and not watched.answer:
+        st.caption("Best so far, while the rest is read:")
+        for document, start, end in watched.so_far:
+            st.html(quote_html(service.store.get(document).text[start:end]))
     if watched.reasoning:
         with st.expander("Reasoning"):
             st.html(answer_html(watched.reasoning, "Reasoning"))
