@@ -19,8 +19,8 @@ from documents import Document, Evidence
 from policy.parsing import MARK
 
 NOT_SAID = "The documents do not say"
-WITHHELD = f"{NOT_SAID}. What the model answered stands nowhere in the evidence and is withheld."
-LEFT_OUT = "(Left out: a sentence with a figure or a name that is nowhere in the evidence.)"
+WITHHELD = f"{NOT_SAID}. The evidence does not bear out what the model answered: it is withheld."
+LEFT_OUT = "(Left out: a sentence that the evidence does not bear out.)"
 """Said in place of a sentence that was held back; neither repeats a word of it."""
 
 _BOUNDARY = re.compile(r"(?<=[.!?。！？\]])\s+(?=[A-Z0-9\"'(\[一-鿿])|\n+")
