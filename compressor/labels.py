@@ -8,6 +8,7 @@ label the question has.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -21,6 +22,29 @@ from documents.rows import initials, label_of, tokens
 WEIGHT = 1.8
 """What a label that is asked for in full adds to the logit of a row's score."""
 _LEAST = 1e-9
+_ALSO = tuple(
+    (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), tokens(printed))
+    for asked, printed in (
+        (
+            r"cap(?:ital )?(?:ex|expenditures?|spending)",
+            "purchases of, additions to, payments for property, plant and equipment; capital "
+            "expenditures",
+        ),
+        (r"revenues?|turnover|sales", "net sales, revenue"),
+        (
+            r"cogs|cost of (?:goods sold|sales|revenues?)",
+            "cost of goods sold, of sales, of revenue",
+        ),
+        (r"net (?:income|earnings|profit|loss)|bottom line", "net income, earnings, profit, loss"),
+        (r"operating (?:income|profit|earnings)|ebit", "operating income, profit, from operations"),
+        (r"eps|earnings per share", "earnings per share, basic, diluted"),
+        (r"pp&e|fixed assets", "property, plant and equipment"),
+        (r"d&a", "depreciation and amortization"),
+        (r"buybacks?|(?:share|stock) repurchases?", "repurchases of common stock, shares"),
+        (r"headcount|workforce|staff", "employees"),
+    )
+)
+"""What accounts print for what people ask."""
 
 
 def helped(
@@ -45,7 +69,7 @@ def called(question: str, document: Document, found: Sequence[Unit]) -> NDArray[
     }
     if not labels:
         return shares
-    asked = tokens(question)
+    asked = tokens(question).union(*(also for form, also in _ALSO if form.search(question)))
     seen: Counter[str] = Counter()
     for unit in found:
         seen.update(tokens(document.text[unit.start : unit.end]))

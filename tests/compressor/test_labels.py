@@ -21,6 +21,7 @@ Inventories rose because demand fell.
 | Inventories | 4,268 | 3,742 |
 | Research and development (R&D) | 4,109 | 4,362 |
 | Accounts receivable | 901 | 845 |
+| Purchases of property, plant and equipment | 6,607 | 5,814 |
 | Assets held for sale | | |
 """
 
@@ -45,6 +46,8 @@ def shares(report: Document, question: str) -> dict[str, float]:
         ("What was the R&D expenditure?", "Research and development (R&D)"),
         ("How much was spent on research and development?", "Research and development (R&D)"),
         ("What are the accounts receivable?", "Accounts receivable"),
+        ("What was the capex?", "Purchases of property, plant and equipment"),
+        ("How large were capital expenditures?", "Purchases of property, plant and equipment"),
     ],
 )
 def test_a_row_is_helped_by_its_name(report: Document, question: str, row: str) -> None:
