@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from documents.errors import StorageError
 from documents.progress import IsCancelled, check
 
@@ -25,6 +23,8 @@ def default_home() -> Path:
     """The data folder: ``LONGDOC_HOME``, else this user's own on this system."""
     if chosen := os.environ.get("LONGDOC_HOME"):
         return Path(chosen).expanduser().absolute()
+    import platformdirs  # here: a machine that only computes need not have it
+
     return platformdirs.user_data_path("longdoc", appauthor=False)
 
 

@@ -1,0 +1,1 @@
+"""How fast the critics are: ``python -m compressor.bench`` (docs/speed.md)."""
