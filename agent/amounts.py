@@ -62,13 +62,10 @@ _SAME: tuple[frozenset[str], ...] = tuple(
         "employee headcount staff people workforce personnel worker",
         "debt borrowing note loan",
         "stock equity common",
-        "inventory inventories",
         "client customer",
-        "research r&d",
         "store shop",
         "dividend distribution",
         "depreciation amortization amortisation",
-        "liability liabilities",
         "operating operation",
     )
 )
@@ -98,10 +95,7 @@ class Amounts:
     @cached_property
     def _wanted(self) -> tuple[frozenset[str], ...]:
         """The matter asked for: the stems of each of its words, those of the same meaning too."""
-        whose = [
-            (document.name, *profile_of(document).names) for document in self.documents.values()
-        ]
-        known = tokens(" ".join(name for names in whose for name in names))
+        known = frozenset[str]().union(*map(_whose, self.documents.values()))
         found = []
         for word in re.findall(r"[^\W\d_][\w&]*", self.question):
             folded = next(iter(tokens(word)), "")
