@@ -74,7 +74,7 @@ def run(path: Path, smoke: bool, say: Say) -> Path:
 def by_rule(prompt: str) -> str:
     """What a model might reply, by rule, over the documents of a smoke run. Sentences it has no
     rule for get no JSON."""
-    if found := re.search(r"First question: Which river is at (.+)\?(?:.|\n)*long is ", prompt):
+    if found := re.search(r"First question: Which river is at (.+)\?\n.*\n.*long is ", prompt):
         return json.dumps({"question": f"How long is the river at {found[1]}?"})
     if found := re.search(r"sentence of it:\nThe river of (.+) is called (.+)\.", prompt):
         return json.dumps({"question": f"What is {found[1]}'s river called?", "answer": found[2]})

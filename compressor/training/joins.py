@@ -95,8 +95,8 @@ def _is_part(word: str) -> bool:
 
 
 def _joinable(pair: Pair, texts: Mapping[str, str]) -> bool:
-    """Whether there are two facts about one thing: each evidence holds its answer, neither question the other's,
-    and in one document the evidences lie apart."""
+    """Whether there are two facts about one thing: each evidence holds its answer, neither question
+    the other's, and in one document the evidences lie apart."""
     first, second, name = pair.first, pair.second, pair.name
     if first.doc != second.doc and len(_WORD.findall(name)) < 2:
         return False  # one word may name another in another document, as Newton does

@@ -18,6 +18,7 @@ LEAST_F1 = 0.5
 
 MALFORMED = "malformed reply"
 NOT_IN_EVIDENCE = "the answer does not stand in the evidence"
+NO_QUESTION = "it is no question"
 TOO_LONG = "the answer is too long"
 GIVEN_AWAY = "the question holds its answer"
 OF_THE_PASSAGE = "the question speaks of the passage"
@@ -31,23 +32,30 @@ Passage:
 One sentence of it:
 {evidence}
 
-Write a question that this sentence answers, and the answer. The answer is a few words, copied \
-from the sentence. The question names what it is about in full, so that someone who does not see \
-the passage understands it; it does not mention the passage and does not hold the answer. \
+Write a question that this sentence answers, and the answer. The answer is one to six words, \
+copied from the sentence. The question names what it is about in full, so that someone who does \
+not see the passage understands it; it does not mention the passage and does not hold the answer. \
 Reply with one line of JSON and nothing else, in this form:
 {{"question": "...", "answer": "..."}}
 JSON:"""
 
 JOIN = """\
+Write the second question anew without the answer of the first: in its place stands a description, \
+taken from the first question. Reply with one line of JSON and nothing else.
+
+First question: Who wrote Emma?
+Its answer: Jane Austen
+Second question: When was Jane Austen born?
+JSON: {{"question": "When was the writer of Emma born?"}}
+
+First question: What is the capital of the province of Utrecht?
+Its answer: Utrecht City
+Second question: How many bridges does Utrecht City have?
+JSON: {{"question": "How many bridges does the capital of the province of Utrecht have?"}}
+
 First question: {first}
 Its answer: {name}
 Second question: {second}
-
-Write the second question anew without the name {name}: in its place stands a description of it, \
-taken from the first question. From "Who wrote Emma?" (Jane Austen) and "When was Jane Austen \
-born?" comes "When was the writer of Emma born?". \
-Reply with one line of JSON and nothing else, in this form:
-{{"question": "..."}}
 JSON:"""
 
 BACK = """\
@@ -142,6 +150,8 @@ class Filter:
             return NOT_IN_EVIDENCE
         if all(len(words(answer)) > self.most_answer_words for answer in answers):
             return TOO_LONG
+        if not question.endswith(("?", "？")):
+            return NO_QUESTION
         if holds(question, answers):
             return GIVEN_AWAY
         return OF_THE_PASSAGE if _PASSAGE.search(question) else ""

@@ -34,6 +34,7 @@ from compressor.training.replies import (
     GIVEN_AWAY,
     KNOWN,
     MALFORMED,
+    NO_QUESTION,
     NOT_IN_EVIDENCE,
     OF_THE_PASSAGE,
     OTHER_ANSWER,
@@ -86,7 +87,7 @@ def model(made: Any = GOOD, back: str = "Elm Water.", alone: str = "unknown") ->
     """A ``generate`` with one reply to each kind of prompt."""
 
     def generate(prompt: str) -> str:
-        if "JSON" in prompt:
+        if "JSON:" in prompt:
             return made if isinstance(made, str) else json.dumps(made)
         return back if prompt.startswith("Passage:") else alone
 
@@ -135,6 +136,7 @@ def test_a_kept_question_has_the_drawn_sentence_for_evidence() -> None:
         (model({**GOOD, "answer": FACT}), TOO_LONG),
         (model({**GOOD, "question": "Is Elm Water at Halden?"}), GIVEN_AWAY),
         (model({**GOOD, "question": "Which river does the passage name?"}), OF_THE_PASSAGE),
+        (model({**GOOD, "question": "The river of Halden is long."}), NO_QUESTION),
         (model(back="Oak Water of the far north"), OTHER_ANSWER),
         (model(back="not stated"), OTHER_ANSWER),
         (model(alone="It is the Elm Water"), KNOWN),
