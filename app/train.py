@@ -10,6 +10,11 @@ from app.terminal import write
 from documents.errors import SettingsError
 
 STAGES = {
+    "critic-synthesis": (
+        "a model writes questions for the critic's training",
+        "app.synthesis",
+        "compressor/training/synthesis.toml",
+    ),
     "critic": (
         "the small critic learns to tell evidence",
         "compressor.training.train",
@@ -72,7 +77,7 @@ STAGES = {
 def listed() -> None:
     """One line a stage, in the order they are run."""
     for name, (about, _, config) in STAGES.items():
-        write(f"{name:<13} {about}: longdoc train {name} --config {config}")
+        write(f"{name:<16} {about}: longdoc train {name} --config {config}")
 
 
 def run(stage: str, config: Path | None, smoke: bool) -> None:

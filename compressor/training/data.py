@@ -27,10 +27,15 @@ WIDEN = frozenset({"squad", "quoref", "covidqa", "policyqa", "2wiki"})
 DRAWS = 6
 """Tries at a window that does not begin inside the evidence."""
 PARAGRAPHS = frozenset({"obliqa", "qmsum", "musique", "cuad"})
+SYNTHETIC = "synthetic"
+"""The source of questions that a model made (`compressor.training.synthesis`): their evidence is
+whole sentences, or whole rows of tables, already."""
+CELLS = " | "
+"""Stands between the cells of a table's row in the data."""
 
 _CLAUSE = re.compile(r'related to "([^"]+)"')
 _WANTED = ("every {} clause", "the clauses on {}", "{}", "passages about {}")
-_STOPWORDS = frozenset(
+STOPWORDS = frozenset(
     "a an and are as at be by did do does for from had has have how in is it its of on or than that"
     " the their they this to was were what when where which who whom whose why will with".split()
 )
@@ -131,22 +136,23 @@ def widened(question: Question, text: str) -> list[Range]:
     if question.source == "tatqa":
         return _answer_sentences(question, text)
     if question.source not in WIDEN:
-        return _merged(list(question.spans))
+        return merged_ranges(list(question.spans))
     kept = []
     for start, end in question.spans:
         left, right = max(0, start - 1000), min(len(text), end + 1000)
-        kept += [s for s in sentences(text, left, right, lines_end=True) if _touch(s, (start, end))]
-    return _merged(kept)
+        kept += [s for s in sentences(text, left, right, lines_end=True) if touch(s, (start, end))]
+    return merged_ranges(kept)
 
 
 def _answer_sentences(question: Question, text: str) -> list[Range]:
     """The sentences of a labelled paragraph that hold an answer; all of it if none does."""
     whole = [s for a, b in question.spans for s in sentences(text, a, b, lines_end=True)]
     holding = [(a, b) for a, b in whole if any(x and x in text[a:b] for x in question.answers)]
-    return _merged(holding or whole)
+    return merged_ranges(holding or whole)
 
 
-def _merged(ranges: list[Range]) -> list[Range]:
+def merged_ranges(ranges: list[Range]) -> list[Range]:
+    """The ranges in order, those that overlap or meet as one."""
     merged: list[Range] = []
     for start, end in sorted(ranges):
         if merged and start <= merged[-1][1]:
@@ -156,7 +162,8 @@ def _merged(ranges: list[Range]) -> list[Range]:
     return merged
 
 
-def _touch(a: Range, b: Range) -> bool:
+def touch(a: Range, b: Range) -> bool:
+    """Whether two ranges share a character."""
     return a[0] < b[1] and b[0] < a[1]
 
 
@@ -225,6 +232,8 @@ class Sampler:
         text = self.corpus.texts[question.doc]
         gold = widened(question, text)
         granularity: Granularity = "paragraph" if source in PARAGRAPHS else "sentence"
+        if source == SYNTHETIC and all(CELLS in text[a:b] for a, b in gold):
+            granularity = "row"
         if source == "squad" and len(question.answers[0]) > 2 and rng.random() < 0.08:
             granularity, gold = "word", _answers_in(text, question, gold)
         positive = bool(gold) and rng.random() < self.positive_share
@@ -236,7 +245,7 @@ class Sampler:
         kept = tuple(
             (max(a, window[0]) - window[0], min(b, window[1]) - window[0])
             for a, b in gold
-            if _touch((a, b), window)
+            if touch((a, b), window)
         )
         title = title_of(question.doc) if rng.random() < 0.7 else ""
         asked_for = instructed(question, granularity, rng)
@@ -252,7 +261,7 @@ class Sampler:
         for _ in range(rng.choice((1, 4, 8))):
             window = cut_window(text, rng.randrange(max(1, len(text))), size, rng)
             piece = text[window[0] : window[1]]
-            if any(_touch(window, g) for g in gold) or any(a in piece for a in short):
+            if any(touch(window, g) for g in gold) or any(a in piece for a in short):
                 continue
             found.append(window)
         if not found:
@@ -273,7 +282,7 @@ def instructed(
     if question.source == "cuad" and clause and rng.random() < 0.4:
         return Instruction(granularity, rng.choice(_WANTED).format(clause[1])), ""
     if question.source in {"squad", "covidqa"} and rng.random() < 0.08:
-        words = [w for w in re.findall(r"[\w'-]+", question.text) if w.lower() not in _STOPWORDS]
+        words = [w for w in re.findall(r"[\w'-]+", question.text) if w.lower() not in STOPWORDS]
         return Instruction(granularity), " ".join(words) or question.text
     return Instruction(granularity), question.text
 
@@ -285,4 +294,4 @@ def _answers_in(text: str, question: Question, gold: list[Range]) -> list[Range]
             if (at := text.find(answer, start, end)) >= 0 and answer:
                 places.append((at, at + len(answer)))
                 break
-    return _merged(places) or gold
+    return merged_ranges(places) or gold
