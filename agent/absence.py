@@ -20,7 +20,7 @@ from policy.parsing import MARK
 
 NOT_SAID = "The documents do not say"
 WITHHELD = f"{NOT_SAID}. The evidence does not bear out what the model answered: it is withheld."
-LEFT_OUT = "(Left out: a sentence that the evidence does not bear out.)"
+LEFT_OUT = "(Left out: a sentence that is not borne out.)"
 """Said in place of a sentence that was held back; neither repeats a word of it."""
 
 _BOUNDARY = re.compile(r"(?<=[.!?。！？\]])\s+(?=[A-Z0-9\"'(\[一-鿿])|\n+")

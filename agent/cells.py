@@ -17,6 +17,7 @@ from documents import Block, Document
 from documents.rows import Range, is_figure, label_of, row_cells, tokens
 
 _YEAR_CELL = re.compile(r"\s*(?:19|20)\d\d\s*")
+_SEPARATOR = re.compile(r"[\t|]")
 _LINE = 3.0
 """Points between two printed lines of a head, at least."""
 _GAP = 30.0
@@ -93,7 +94,7 @@ def read_row(document: Document, block: Block) -> Row:
     for index in amounts:
         start, end = ranges[index]
         for figure in every(document.text[start:end]):
-            heads = _heads(document, header, (start, end), index, len(ranges))
+            heads = _heads(document, header, (start, end))
             cells.append(Cell(figure, start + figure.start, heads))
     return Row(block, label, tuple(cells))
 
@@ -143,15 +144,14 @@ def _header(document: Document, block: Block, width: int) -> Sequence[Range]:
     return cells if first is not block and len(cells) == width and bare == years else ()
 
 
-def _heads(
-    document: Document, header: Sequence[Range], cell: Range, index: int, width: int
-) -> tuple[str, ...]:
+def _heads(document: Document, header: Sequence[Range], cell: Range) -> tuple[str, ...]:
     placed = [_placed(document, *head) for head in header]
     known = [head for head in placed if head is not None]
     boxes = document.boxes(document.span(*_bare(document, cell)))
     if not boxes:  # a file without pages
-        texts = [" ".join(document.text[start:end].split()) for start, end in header]
-        return (texts[index],) if len(texts) == width else ()
+        own = _column(document, cell[0])
+        above = [head for head in header if _column(document, head[0]) == own]
+        return tuple(" ".join(document.text[start:end].split()) for start, end in above)
     left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
     lines = _lines(known)
     if not lines:
@@ -167,6 +167,12 @@ def _heads(
             over = [head for head in [_spanning(line, leaf.middle)] if head is not None]
         heads = [head.text for head in over] + heads
     return tuple(heads)
+
+
+def _column(document: Document, offset: int) -> int:
+    """How many separators stand before an offset in its line."""
+    line = document.text.rfind("\n", 0, offset) + 1
+    return len(_SEPARATOR.findall(document.text[line:offset]))
 
 
 def _bare(document: Document, cell: Range) -> Range:

@@ -16,7 +16,7 @@ from agent.citations import quote_at
 from agent.context import render
 from agent.dates import period, relative
 from agent.figures import EXCEPTIONS, Figure, numbers, printed, scale_over
-from agent.values import Citation, Computed, ComputedOperand
+from agent.values import Citation, CitedBy, Computed, ComputedOperand
 from documents import Document, Evidence, IsCancelled
 from documents.errors import ExpressionError, ReasonerError
 from policy import Delta, Message, Reasoner, Usage
@@ -26,6 +26,7 @@ _CHANGE = r"(?:grow|grew|grown|increase|decrease|decline|fall|fell|rise|rose|cha
 _PERCENT = re.compile(r"\bpercent|\bper cent\b|%|\bgrowth\b|\bmargin\b|\brate of\b", re.IGNORECASE)
 _ASKS = re.compile(
     rf"{_PERCENT.pattern}|\bdifference\b|\bchanges? (?:in|from|of|between)\b|\bratio\b|\baverage\b"
+    rf"|\b(?:in|de)crease\b.* from\b"
     rf"|\bhow (?:much|many) (?:more|less|fewer|higher|lower|larger|smaller)\b"
     rf"|\bhow (?:much|many|far)\b.*\b{_CHANGE}|\bby (?:how much|what)\b"
     rf"|\b(?:sum|combined|altogether|in total)\b|\btotal\b[^?.]*\b(?:of|for|over)\b[^?.]*\band\b",
@@ -93,8 +94,11 @@ def computed(
     question: str,
     evidence: Sequence[Evidence],
     documents: Mapping[str, Document],
+    *,
+    by: CitedBy = "reasoner",
 ) -> Computed:
-    """What an expression over the evidence's figures comes to. Raises `ExpressionError`."""
+    """What an expression over the evidence's figures comes to. Raises `ExpressionError`. One ``by``
+    longdoc has the periods that are asked for."""
     parsed = parse(expression)
     used: dict[Operand, _Found] = {}
 
@@ -110,7 +114,8 @@ def computed(
     result = evaluate(parsed, find)
     if len(used) < 2:
         raise ExpressionError("The expression computes nothing from two figures or more.")
-    _check_periods(parsed, used, question, evidence, documents)
+    if by == "reasoner":
+        _check_periods(parsed, used, question, evidence, documents)
     if result.kind == "ratio" and _PERCENT.search(question):
         result = replace(result, value=result.value * 100, kind="percent", unit="%", decimals=2)
     if result.kind == "percent":
@@ -118,21 +123,26 @@ def computed(
     operands = tuple(ComputedOperand(f.n, f.text, f.figure.start) for f in used.values())
     value = rounded(result.value, result.decimals)
     scale = "" if result.scale.endswith(EXCEPTIONS) else result.scale
-    return Computed(_written(parsed, used), str(value), result.unit, scale, operands)
+    return Computed(_written(parsed, used), str(value), result.unit, scale, operands, by)
 
 
 def sentence(one: Computed) -> str:
-    """What is added to the answer."""
-    return f"Computed: {claim(one)} {_marks(one)}."
+    """What is added to the answer; a result that is sure is the answer."""
+    told = f"Computed: {claim(one)} {_marks(one)}."
+    return f"{told} Therefore, the answer is {_result(one)}." if one.by == "longdoc" else told
 
 
 def claim(one: Computed) -> str:
     """Expression and result as people write them."""
+    return f"{one.expression} = {_result(one)}"
+
+
+def _result(one: Computed) -> str:
     sign, digits = ("−", one.value[1:]) if one.value.startswith("-") else ("", one.value)
     whole, point, decimals = digits.partition(".")
     amount = f"{int(whole):,}{point}{decimals}"
     amount = f"{amount} %" if one.unit == "%" else f"{one.unit}{amount}"
-    return f"{one.expression} = {sign}{amount}{' ' + one.scale if one.scale else ''}"
+    return f"{sign}{amount}{' ' + one.scale if one.scale else ''}"
 
 
 def citations(

@@ -17,7 +17,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import CachePolicy, RetryPolicy
 
-from agent import computing, planning
+from agent import computing, planning, series
 from agent.absence import WITHHELD, absence_text, absent, best_score
 from agent.context import render
 from agent.gates import gate_for
@@ -25,6 +25,7 @@ from agent.gathering import Errand, key_of
 from agent.planning import MOST_ERRANDS
 from agent.searching import assemble, gather, judge, plan, sends
 from agent.state import Deps, State, evidence_of, plan_of, spent
+from agent.values import CitedBy
 from agent.verifying import after_verify, repair, verify
 from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
 from documents.progress import check, within
@@ -200,10 +201,14 @@ def compute(state: State, runtime: Runtime[Deps]) -> State:
         return {"computed": ""}
     evidence, used = evidence_of(state), PolicyUsage()
     try:
-        said, used = computing.ask(
-            question, evidence, deps.documents, deps.reasoner(), deps.cancelled
-        )
-        done = computing.computed(said, question, evidence, deps.documents)
+        by: CitedBy = "longdoc"
+        said = series.expression(question, evidence, deps.documents)
+        if said is None:
+            by = "reasoner"
+            said, used = computing.ask(
+                question, evidence, deps.documents, deps.reasoner(), deps.cancelled
+            )
+        done = computing.computed(said, question, evidence, deps.documents, by=by)
     except (ExpressionError, ReasonerError) as error:
         deps.emit("computed", {"failed": error.message})
         added, update = (WITHHELD if lost else ""), State(computed="")

@@ -123,13 +123,15 @@ class ComputedOperand:
 @dataclass(frozen=True, slots=True)
 class Computed:
     """An expression over cited figures and its exact value, rounded to the digits of ``value``.
-    ``unit`` is a currency sign, ``%`` or empty; ``scale`` thousand, million, billion or empty."""
+    ``unit`` is a currency sign, ``%`` or empty; ``scale`` thousand, million, billion or empty.
+    ``by``: who wrote the expression, the reasoner or, from the question's words, longdoc."""
 
     expression: str
     value: str
     unit: str
     scale: str
     operands: tuple[ComputedOperand, ...]
+    by: CitedBy = "reasoner"
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def called(question: str, document: Document, found: Sequence[Unit]) -> NDArray[
     }
     if not labels:
         return shares
-    asked = tokens(question).union(*(also for form, also in _ALSO if form.search(question)))
+    asked = words_asked(question)
     seen: Counter[str] = Counter()
     for unit in found:
         seen.update(tokens(document.text[unit.start : unit.end]))
@@ -81,6 +81,11 @@ def called(question: str, document: Document, found: Sequence[Unit]) -> NDArray[
             held = words if initials(label) & asked else words & asked
             shares[number] = (sum(rare[word] for word in held) / whole) ** 2
     return shares
+
+
+def words_asked(question: str) -> frozenset[str]:
+    """The words of a question, and those that accounts have for them."""
+    return tokens(question).union(*(also for form, also in _ALSO if form.search(question)))
 
 
 def _label(document: Document, unit: Unit) -> str:

@@ -70,7 +70,7 @@ def _joined(
         mine = doc == question.doc
         moved = len(text) - left if mine else moved
         piece = own[left : left + size] if mine else corpus.texts[doc][:size]
-        blocks += _blocks(piece, len(text))
+        blocks += blocks_of(piece, len(text))
         text += piece + "\n\n"
     inside = tuple((a + moved, b + moved) for a, b in gold if b <= left + size)
     name = f"{question.source} {kind}".strip()
@@ -97,7 +97,7 @@ def _lines(text: str, start: int) -> list[Range]:
     return found
 
 
-def _blocks(text: str, start: int) -> Iterator[Block]:
+def blocks_of(text: str, start: int = 0) -> Iterator[Block]:
     """Lines as blocks; runs of lines with `` | `` are tables, with their heads told apart."""
     lines = [(a, b) for a, b in _lines(text, start) if text[a - start : b - start].strip()]
     for is_row, run in groupby(lines, key=lambda r: " | " in text[r[0] - start : r[1] - start]):

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.figures import numbers
+from compressor.training.haystacks import blocks_of
+from documents import Document
 from documents.errors import DataError
-from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
+from evals.samples import Gold, Outcome, Sample, Scores, Setup
 from evals.tasks.qa import qa_scores
 from evals.tasks.rows import Row, absent, drawn, field
 
@@ -39,7 +41,8 @@ class Arithmetic:
         printed = {doc: numbers(text) for doc, text in texts.items()}
         rows = [row for row in _read(path) if _derived(row, printed[field(row, "doc", path)])]
         for number, row in drawn(rows, lambda _: "", setup):
-            document = text_document("report", texts[row["doc"]])
+            text = texts[row["doc"]]
+            document = Document(row["doc"], "report", text, (), tuple(blocks_of(text)))
             spans = tuple(document.span(start, end) for start, end in field(row, "spans", path))
             yield Sample(
                 f"tatqa-{number}",
