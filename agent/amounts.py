@@ -3,7 +3,8 @@
 "How much was the charter income from its trawlers?" is not answered by the first figure of a
 table: a figure answers only where the words beside and over it (its row's label, its column's
 heads, its sentence, the headings) have something of the matter asked for; in a table half of it,
-where a word of the matter stands nowhere in the documents at all.
+where a word of the matter stands nowhere in the documents at all; and nowhere, where half of its
+words do not stand in long documents.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ _EXPLAINS = re.compile(
 _STEM = 5
 _REACH = 300
 """Characters of running text before a figure in which its matter may be said."""
+_LONG = 20_000
+"""Characters."""
 _END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9\"'(])|\n+")
 _IDLE = frozenset(
     "total net gross amount value number figure million billion thousand percent percentage change "
@@ -106,10 +109,15 @@ class Amounts:
         return tuple(dict.fromkeys(found))
 
     @cached_property
-    def _strange(self) -> bool:
-        """Whether a word of the matter stands nowhere in the documents."""
+    def _strange(self) -> float:
+        """The share of the matter's words that stand nowhere in the documents."""
         stems = _stems(" ".join(document.text for document in self.documents.values()))
-        return any(not (stem & stems) for stem in self._wanted)
+        return sum(not (stem & stems) for stem in self._wanted) / len(self._wanted)
+
+    @cached_property
+    def _long(self) -> bool:
+        """Whether the documents have room for what is asked to be named."""
+        return sum(len(document.text) for document in self.documents.values()) >= _LONG
 
     def _asked(self, figure: Figure) -> bool:
         return any(figure.key == one.key for one in every(self.question))
@@ -122,7 +130,10 @@ class Amounts:
                     yield document, item.span.start + one.start
 
     def _fits(self, document: Document, offset: int) -> bool:
-        """Running text words a matter in many ways: there one of its words is enough."""
+        """Running text words a matter in many ways: there one of its words is enough. Where half of
+        the matter stands nowhere in long documents, no figure of theirs is of it."""
+        if self._long and 2 * self._strange >= 1:
+            return False
         row = row_at(document, offset)
         stems = _stems(_beside(document, offset, row))
         held = sum(bool(stem & stems) for stem in self._wanted)

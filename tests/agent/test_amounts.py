@@ -71,6 +71,15 @@ def test_the_figure_of_something_else_does_not(
     assert not _allows(report, question, answer)
 
 
+def test_in_long_documents_half_of_the_matter_must_stand_somewhere(tmp_path: Path) -> None:
+    days = "\n\n".join(f"On day {n} nothing of note was written down." for n in range(500))
+    (tmp_path / "long.md").write_text(REPORT + days)
+    long = DocumentStore(tmp_path / "store").ingest(tmp_path / "long.md")
+    asked = "How much was the depreciation of its orchards?"
+    assert not _allows(long, asked, "The depreciation was 218.")
+    assert _allows(long, "How much was the depreciation of its tugs?", "The depreciation was 218.")
+
+
 def test_a_withheld_figure_is_said_to_be_so(report: Document) -> None:
     evidence = [Evidence(report.span(0, len(report.text)), 1.0)]
     gate = gate_for("How much was its charter income from trawlers?", evidence, {report.id: report})
