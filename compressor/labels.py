@@ -42,6 +42,20 @@ _ALSO = tuple(
         (r"d&a", "depreciation and amortization"),
         (r"buybacks?|(?:share|stock) repurchases?", "repurchases of common stock, shares"),
         (r"headcount|workforce|staff", "employees"),
+        (
+            r"cash flows? from operat\w+|operating cash flows?",
+            "net cash provided by, used in, from operating activities",
+        ),
+        (
+            r"cash flows? from invest\w+|investing cash flows?",
+            "net cash provided by, used in, from investing activities",
+        ),
+        (
+            r"cash flows? from financ\w+|financing cash flows?",
+            "net cash provided by, used in, from financing activities",
+        ),
+        (r"(?:share|stock)holders.? equity", "total shareholders, stockholders equity"),
+        (r"dividends? per share", "cash dividends declared, paid per common share"),
     )
 )
 """What accounts print for what people ask."""

@@ -22,6 +22,7 @@ Inventories rose because demand fell.
 | Research and development (R&D) | 4,109 | 4,362 |
 | Accounts receivable | 901 | 845 |
 | Purchases of property, plant and equipment | 6,607 | 5,814 |
+| Net cash provided by operating activities | 9,114 | 8,702 |
 | Assets held for sale | | |
 """
 
@@ -46,6 +47,7 @@ def shares(report: Document, question: str) -> dict[str, float]:
         ("What was the R&D expenditure?", "Research and development (R&D)"),
         ("How much was spent on research and development?", "Research and development (R&D)"),
         ("What are the accounts receivable?", "Accounts receivable"),
+        ("What was the cash flow from operations?", "Net cash provided by operating activities"),
         ("What was the capex?", "Purchases of property, plant and equipment"),
         ("How large were capital expenditures?", "Purchases of property, plant and equipment"),
     ],
