@@ -49,7 +49,8 @@ def expression(
     years = _years(question) or _all_years(question, found.row)
     if len(years) < 2:
         return None
-    cells = [_cell(found.row, year, period(question)) for year in years]
+    asked = period(question)
+    cells = [_cell(found.row, year, asked) for year in years]
     shown = [f"[{found.n}:{_printed(cell)}]" for cell in cells if cell is not None]
     if len(shown) < len(years):
         return None

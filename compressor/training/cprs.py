@@ -17,11 +17,11 @@ resumed from the newest checkpoint in ``out``.
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -41,6 +41,7 @@ from compressor.training.runs import (
     rate_at,
     read_toml,
 )
+from compressor.training.steps import focal, resumed, save
 from documents.errors import DataError
 
 Say = Callable[[str], None]
@@ -133,7 +134,7 @@ def loss_of(model: CprsModel, batch: Batch, all_words: bool, bf16: bool) -> tupl
         found = hidden[batch.rows.to(device), batch.places.to(device)]
         bounds = model.cls_head(found).float()
         entropy = functional.cross_entropy(bounds, batch.boundary.to(device), reduction="none")
-        boundary = ((1 - torch.exp(-entropy)) ** 2 * entropy).mean()
+        boundary = focal(entropy)
         if model.lm_head is None:
             return boundary.new_zeros(()), boundary
         keep, words = batch.keep.to(device), batch.words.to(device)
@@ -176,13 +177,8 @@ def train(config: Config, say: Say = print) -> Path:
         weight_decay=config.weight_decay,
         fused=True,
     )
-    first = 0
-    if (resume := out / "checkpoint" / "resume.pt").exists():
-        state = torch.load(resume, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = int(state["step"])
-    log = Log(out, first)
+    first = resumed(model, optimizer, out)
+    log, write = Log(out, first), partial(save_model, model, dtype=torch.float16)
     started, tokens, step = time.monotonic(), 0, first
     while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
         rng = random.Random(config.seed * 1_000_003 + step)
@@ -203,29 +199,14 @@ def train(config: Config, say: Say = print) -> Path:
         row = {"words": words.item(), "boundary": boundary.item(), "rate": rate}
         row |= {"tokens": tokens, "seconds": time.monotonic() - started}
         if step % config.checkpoint_steps == 0:
-            save(model, optimizer, tokenizer, out, step)
+            save(write, model, optimizer, tokenizer, out, step=step)
             row |= measured(model, held, config, bf16)
         if step % config.log_steps == 0 or "held_words" in row:
             log.write(step, row)
             say(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    save(model, optimizer, tokenizer, out, step)
+    save(write, model, optimizer, tokenizer, out, step=step)
     log.close()
     return out / "checkpoint"
-
-
-def save(
-    model: CprsModel, optimizer: torch.optim.Optimizer, tokenizer: Tokenizer, out: Path, step: int
-) -> None:
-    """A checkpoint in the published layout that can be used and resumed, put in place whole."""
-    fresh = out / "checkpoint.new"
-    save_model(model, fresh, torch.float16)
-    tokenizer.save(str(fresh / "tokenizer.json"), pretty=False)
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state, fresh / "resume.pt")
-    current = out / "checkpoint"
-    if current.exists():
-        shutil.rmtree(current)
-    fresh.rename(current)
 
 
 def measured(

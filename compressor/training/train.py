@@ -14,11 +14,11 @@ those on documents held back too.
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,6 +38,7 @@ from compressor.training.runs import (
     rate_at,
     read_toml,
 )
+from compressor.training.steps import focal, resumed, save
 from documents.errors import DataError
 
 Say = Callable[[str], None]
@@ -138,23 +139,7 @@ def loss_of(model: CriticModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tenso
     entropy = functional.cross_entropy(
         boundary.float()[used], batch.boundary[used], reduction="none"
     )
-    focal = (1 - torch.exp(-entropy)) ** 2 * entropy
-    return keep_loss, focal.mean()
-
-
-def save(
-    model: CriticModel, optimizer: torch.optim.Optimizer, tokenizer: Tokenizer, out: Path, step: int
-) -> None:
-    """A checkpoint that can be used and resumed, put in place whole."""
-    fresh = out / "checkpoint.new"
-    save_model(model, fresh)
-    tokenizer.save(str(fresh / "tokenizer.json"), pretty=False)
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state, fresh / "resume.pt")
-    current = out / "checkpoint"
-    if current.exists():
-        shutil.rmtree(current)
-    fresh.rename(current)
+    return keep_loss, focal(entropy)
 
 
 def begun(config: Config, base: Path) -> CriticModel:
@@ -189,13 +174,8 @@ def train(config: Config, say: Say = print) -> Path:
         weight_decay=config.weight_decay,
         fused=True,
     )
-    first = 0
-    if (resume := out / "checkpoint" / "resume.pt").exists():
-        state = torch.load(resume, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = int(state["step"])
-    log = Log(out, first)
+    first = resumed(model, optimizer, out)
+    log, write = Log(out, first), partial(save_model, model)
     started, tokens, step = time.monotonic(), 0, first
     while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
         rng = random.Random(config.seed * 1_000_003 + step)
@@ -215,12 +195,12 @@ def train(config: Config, say: Say = print) -> Path:
         row = {"keep": keep_loss.item(), "boundary": boundary_loss.item(), "rate": rate}
         row |= {"tokens": tokens, "seconds": time.monotonic() - started}
         if step % config.checkpoint_steps == 0:
-            save(model, optimizer, tokenizer, out, step)
+            save(write, model, optimizer, tokenizer, out, step=step)
             row |= measured(model, held, bf16)
         if step % config.log_steps == 0 or "held_keep" in row:
             log.write(step, row)
             say(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    save(model, optimizer, tokenizer, out, step)
+    save(write, model, optimizer, tokenizer, out, step=step)
     log.close()
     return out / "checkpoint"
 
