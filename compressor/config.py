@@ -14,7 +14,7 @@ class CompressorConfig:
     ``overlap_tokens``: the most tokens that two neighbouring windows share.
     ``batch_tokens``: tokens in one pass of the critic; a stop waits for one pass.
     ``threads``: CPU threads, for the whole process; none leaves PyTorch's own choice.
-    ``dtype``: ``bf16``, ``fp32``, or ``auto``: bf16 where the processor computes in it.
+    ``dtype``: ``bf16``, ``fp32``, or ``auto``: bf16 on a GPU and where the processor has AMX.
     ``floor``: units that score less are not returned.
     ``similarity``: weigh the critic with sentence embeddings, where its checkpoint says how.
     ``cache_mb``: MiB on disk for what is kept of documents between questions.

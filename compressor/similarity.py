@@ -98,7 +98,8 @@ class SentenceEncoder:
                 batch, self._hidden([prepared.ids[a:b].tolist() for a, b in batch]), strict=True
             ):
                 owners = np.searchsorted(bounds, np.arange(first, last), side="right") - 1
-                np.add.at(sums, owners, hidden[1:-1])
+                begins = np.flatnonzero(np.diff(owners, prepend=-1))
+                sums[owners[begins]] += np.add.reduceat(hidden[1:-1], begins)
             done += len(batch)
         progress("embedding", len(found), len(found))
         sizes = np.maximum(np.diff(bounds), 1).astype(np.float32)
