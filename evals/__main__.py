@@ -17,7 +17,9 @@ DATA = Path("..") / "shared" / "data"
 
 @app.command()
 def run(
-    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="or a beginning, or smoke")],
+    tasks: Annotated[
+        list[str], typer.Argument(metavar="TASK...", help="or a beginning, smoke, subset")
+    ],
     *,
     strategy: Annotated[str, typer.Option(help="methods, by commas")] = "cprs,rag",
     budget: Annotated[str, typer.Option(help="token budgets, by commas; -1: the window")] = "2000",
@@ -35,7 +37,8 @@ def run(
     """Run tasks by methods; one JSON line a sample in OUT/records.jsonl.
 
     The name "smoke" stands for every task on tiny made-up data with the smallest reasoner, to
-    see that all of it works: data, limit, lengths, budget and answers are then its own.
+    see that all of it works: data, limit, lengths, budget and answers are then its own; "subset"
+    for ten samples of every task that is quickly run again.
     """
     from evals.command import Options, run_tasks
 

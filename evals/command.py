@@ -12,7 +12,7 @@ from app.stopping import stoppable
 from app.terminal import Bars, write
 from documents import DocumentStore
 from documents.errors import SettingsError
-from evals import smoke
+from evals import smoke, subset
 from evals.methods import NAMES, Methods
 from evals.runner import Limit, Plan, Runner
 from evals.samples import Setup, Task
@@ -39,22 +39,25 @@ class Options:
     answer_tokens: int | None = None
 
 
-Lengths = Callable[[Task], tuple[int, ...]]
-"""How long a generated task's samples are."""
+Size = Callable[[Task], tuple[int | None, tuple[int, ...]]]
+"""A task's samples a group, and how long they are where they are generated."""
 
 
 def run_tasks(names: Sequence[str], options: Options) -> None:
     """Run every task; records go to ``options.out/records.jsonl``. Raises `LongdocError`s.
 
-    ``smoke`` among the names: the others, or every task where there are none, over tiny data."""
-    if smoke.NAME not in names:
-        _run(chosen(names), options, lambda _: options.lengths)
-        return
-    named = [name for name in names if name != smoke.NAME]
-    tasks = chosen(named) if named else list(all_tasks().values())
-    with tempfile.TemporaryDirectory(prefix="longdoc-smoke-") as folder:
-        smoke.make_data(Path(folder))
-        _run(tasks, _for_smoke(options, Path(folder)), smoke.lengths)
+    ``smoke`` among the names: the others, or every task where there are none, over tiny data.
+    ``subset``: `evals.subset`'s tasks."""
+    if smoke.NAME in names:
+        named = [name for name in names if name != smoke.NAME]
+        tasks = chosen(named) if named else list(all_tasks().values())
+        with tempfile.TemporaryDirectory(prefix="longdoc-smoke-") as folder:
+            smoke.make_data(Path(folder))
+            _run(tasks, _for_smoke(options, Path(folder)), lambda task: (1, smoke.lengths(task)))
+    elif list(names) == [subset.NAME]:
+        _run(subset.tasks(), options, lambda task: (subset.limit(task), subset.lengths(task)))
+    else:
+        _run(chosen(names), options, lambda _: (options.limit, options.lengths))
 
 
 def _for_smoke(options: Options, data: Path) -> Options:
@@ -62,13 +65,12 @@ def _for_smoke(options: Options, data: Path) -> Options:
         options,
         budgets=smoke.BUDGETS,
         reasoner=options.reasoner or smoke.REASONER,
-        limit=1,
         data=data,
         answer_tokens=smoke.ANSWER_TOKENS,
     )
 
 
-def _run(tasks: Sequence[Task], options: Options, lengths: Lengths) -> None:
+def _run(tasks: Sequence[Task], options: Options, size: Size) -> None:
     settings = _settings(options)
     reasoner = Reasoner(settings.reasoner)
     store = DocumentStore(settings.home)
@@ -79,7 +81,6 @@ def _run(tasks: Sequence[Task], options: Options, lengths: Lengths) -> None:
         data=options.data,
         read=store.ingest,
         count=reasoner.count,
-        limit=options.limit,
         seed=options.seed,
     )
     with (
@@ -97,7 +98,8 @@ def _run(tasks: Sequence[Task], options: Options, lengths: Lengths) -> None:
             answer_tokens=options.answer_tokens,
         )
         for task in tasks:
-            its = replace(setup, lengths=lengths(task))
+            limit, lengths = size(task)
+            its = replace(setup, limit=limit, lengths=lengths)
             written = runner.run(task, its, plan, bars, cancelled)
             bars.hide()
             write(f"{task.name}: {written} records")
