@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from compressor.around import Around
 from compressor.config import CompressorConfig
-from compressor.critics.base import Critic
+from compressor.critics.base import Critic, Read
 from compressor.instruction import Instruction
 from compressor.labels import helped
 from compressor.sofar import SoFar
 from compressor.spans import Merged, decode
-from compressor.units import ranges, scores, units, without_mere_headings
+from compressor.units import Unit, ranges, scores, units, without_mere_headings
 from compressor.vectors import VectorCache
 from compressor.windows import Window
 from documents.document import Document, Evidence
@@ -100,10 +101,12 @@ class Compressor:
         if len(read) < len(windows):
             for each in merged:
                 each.fill(UNREAD)
+        words = f"{instruction.looking_for} {question}"
+        around = Around(words, list(unique.values()), cancelled)
         ranked: list[Evidence] = []
         for each in merged:
             check(cancelled)
-            ranked += rank(critic, asked, each, self._config.floor, watch)
+            ranked += rank(critic, asked, each, around, self._config.floor, watch)
         ranked.sort(key=lambda evidence: -evidence.score)
         tokens = sum(len(each.keep) for each in merged)
         seconds = time.monotonic() - started
@@ -185,10 +188,11 @@ def scored(
     return merged
 
 
-def rank(
+def rank(  # noqa: PLR0917 - a document, its question, and who says what of it
     critic: Critic,
     asked: tuple[Instruction, str],
     merged: Merged,
+    around: Around,
     floor: float,
     watch: tuple[Progress, IsCancelled],
 ) -> list[Evidence]:
@@ -198,13 +202,18 @@ def rank(
         words = decode(merged, max(floor, WORD_THRESHOLD))
         return [Evidence(document.span(each.start, each.end), each.score) for each in words]
     found = units(document, instruction.granularity)
-    places = ranges(found, merged.prepared.starts)
-    keep = scores(places, merged.keep)
+    read = read_units(merged, found, around)
     wanted = f"{instruction.looking_for} {asked[1]}"
-    score = critic.evidence(asked, merged.prepared, places, keep, watch)
+    score = critic.evidence(asked, merged.prepared, read, watch)
     score = without_mere_headings(found, helped(wanted, document, found, score))
     return [
         Evidence(document.span(unit.start, unit.end), float(value))
         for unit, value in zip(found, score, strict=True)
         if value > floor
     ]
+
+
+def read_units(merged: Merged, found: Sequence[Unit], around: Around) -> Read:
+    """What was said of a document's units."""
+    places = ranges(found, merged.prepared.starts)
+    return Read(places, scores(places, merged.keep), around.shares(merged.prepared.document, found))

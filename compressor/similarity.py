@@ -32,28 +32,41 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Fusion:
-    """``probability = sigmoid(scale * (logit(keep) + weight * cosine) + bias)``: of a unit with
-    mean keep probability ``keep``, that it is evidence. ``encoder`` names the sentence encoder."""
+    """``probability = sigmoid(scale * (logit(keep) + weight * cosine + words * around) + bias)``:
+    of a unit with mean keep probability ``keep``, that it is evidence. ``around`` is the share of
+    the question's words around it. ``encoder`` names the sentence encoder."""
 
     encoder: str
     weight: float
     scale: float
     bias: float
+    words: float = 0.0
 
     @classmethod
     def read(cls, path: Path) -> Fusion:
         """From a checkpoint's ``fusion.json``. Raises `ValueError` or `TypeError`."""
         return cls(**json.loads(path.read_text("utf-8")))
 
-    def fused(self, keep: NDArray[np.float32], cosine: NDArray[np.float32]) -> NDArray[np.float32]:
+    def fused(
+        self,
+        keep: NDArray[np.float32],
+        cosine: NDArray[np.float32],
+        around: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
         """The probabilities, [n], of units with these."""
-        logits = self.scale * self.logits(keep, cosine) + self.bias
+        logits = self.scale * self.logits(keep, cosine, around) + self.bias
         return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
-    def logits(self, keep: NDArray[np.float32], cosine: NDArray[np.float32]) -> NDArray[np.float64]:
+    def logits(
+        self,
+        keep: NDArray[np.float32],
+        cosine: NDArray[np.float32],
+        around: NDArray[np.float32],
+    ) -> NDArray[np.float64]:
         """The sums before they are made probabilities."""
         kept = np.clip(keep.astype(np.float64), _LEAST, 1 - _LEAST)
-        return np.asarray(np.log(kept / (1 - kept)) + self.weight * cosine, np.float64)
+        more = self.weight * cosine + self.words * around
+        return np.asarray(np.log(kept / (1 - kept)) + more, np.float64)
 
 
 class SentenceEncoder:

@@ -9,11 +9,12 @@ from documents.document import Block, Document
 _CELL = re.compile(r"[^\t|]+")
 _FIGURE_CELL = re.compile(r"[\s$€£¥()%–—−+*.,\d-]*\d[\s$€£¥()%–—−+*.,\d-]*(?:[a-z]{1,2})?\s*")
 _TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d/])(?<!\d[.,])(?:\d{1,2}|(?:19|20)\d\d)(?![\d%/]|[.,]\d)")
-_STOP = frozenset(
+STOP_WORDS = frozenset(
     "the a an in on of for this that these those it its as at by to from and or is are was were be "
-    "been what which who how much many did do does has have had with their there than therefore "
-    "answer please give find during company ended".split()
+    "been what which who whom whose when where why how much many did do does has have had with "
+    "their there than therefore answer please give find during company ended".split()
 )
+"""Words that say nothing of what a question is about."""
 
 
 _SMALL = frozenset("and of the to for in on a an or".split())
@@ -48,7 +49,7 @@ def tokens(text: str) -> frozenset[str]:
     found = set()
     for match in _TOKEN.finditer(text.replace("&", "")):
         word = match[0].casefold()
-        if word not in _STOP:
+        if word not in STOP_WORDS:
             found.add(_singular(word))
     return frozenset(found)
 

@@ -27,6 +27,17 @@ class TokenScores:
     boundary: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """A document's units once it was read: their ``places``, the mean ``keep`` probability of their
+    tokens, and the share of the question's words ``around`` them (`compressor.around`); float32
+    [units] each."""
+
+    places: Ranges
+    keep: NDArray[np.float32]
+    around: NDArray[np.float32]
+
+
 class Critic(Protocol):
     """A model that says of every token how likely it is to matter to a question.
 
@@ -67,10 +78,9 @@ class Critic(Protocol):
         self,
         asked: tuple[Instruction, str],
         prepared: Prepared,
-        units: Ranges,
-        keep: NDArray[np.float32],
+        units: Read,
         watch: tuple[Progress, IsCancelled],
     ) -> NDArray[np.float32]:
         """The probability that each unit is evidence for instruction and question, float32
-        [units], from the mean keep probability of its tokens and whatever else is known of it."""
+        [units], from what reading it said and whatever else is known of it."""
         ...

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from compressor.config import CompressorConfig
-from compressor.critics.base import Ranges, TokenScores
+from compressor.critics.base import Read, TokenScores
 from compressor.critics.load import broken, device_and_dtype, hint
 from compressor.critics.qwen_input import CprsInput
 from compressor.critics.qwen_model import PACKED, CprsModel, load_model
@@ -77,13 +77,12 @@ class QwenCritic:
         self,
         asked: tuple[Instruction, str],
         prepared: Prepared,
-        units: Ranges,
-        keep: NDArray[np.float32],
+        units: Read,
         watch: tuple[Progress, IsCancelled],
     ) -> NDArray[np.float32]:
         """The keep probabilities, as published."""
-        del asked, prepared, units, watch
-        return keep
+        del asked, prepared, watch
+        return units.keep
 
     def score(
         self, instruction: Instruction, question: str, windows: Sequence[Window]

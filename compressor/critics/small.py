@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compressor.config import CompressorConfig
-from compressor.critics.base import Ranges, TokenScores
+from compressor.critics.base import Ranges, Read, TokenScores
 from compressor.critics.load import broken, device_and_dtype, hint
 from compressor.instruction import Instruction
 from compressor.similarity import Fusion, SentenceEncoder, Similarity
@@ -131,15 +131,16 @@ class SmallCritic:
         self,
         asked: tuple[Instruction, str],
         prepared: Prepared,
-        units: Ranges,
-        keep: NDArray[np.float32],
+        units: Read,
         watch: tuple[Progress, IsCancelled],
     ) -> NDArray[np.float32]:
-        """The keep probabilities, weighed with the similarity of sentences where the checkpoint
-        says how. Raises `ModelUnavailableError` where the sentence encoder cannot be had."""
-        if self._fusion is None or not len(keep):
-            return keep
-        return self._fusion.fused(keep, self.cosines(asked, prepared, units, watch))
+        """The keep probabilities, weighed with the similarity of sentences and the words around
+        where the checkpoint says how. Raises `ModelUnavailableError` where the sentence encoder
+        cannot be had."""
+        if self._fusion is None or not len(units.keep):
+            return units.keep
+        cosine = self.cosines(asked, prepared, units.places, watch)
+        return self._fusion.fused(units.keep, cosine, units.around)
 
     def use(self, fusion: Fusion) -> None:
         """Weigh sentence embeddings in so. The encoder loads when it is first needed."""

@@ -1,10 +1,11 @@
 """Fit how sentence embeddings are weighed in: ``longdoc train critic-fusion --config FILE``.
 
 For questions over documents that were put aside for it, every sentence and row gets the critic's
-mean keep probability and its cosine with the question. The weight of the cosine is the least of
-``weights`` that keeps within half a point of the most evidence, on the mean of all budgets; scale
-and bias then make the score a probability (Platt 1999), at the rate of evidence that documents of
-this length have. Written to ``fusion.json`` in the critic's folder.
+mean keep probability, its cosine with the question, and the share of the question's words around it
+(`compressor.around`). Of the pairs of ``weights`` (of the cosine) and ``words`` (of the share) the
+least is taken that keeps within half a point of the most evidence, on the mean of all budgets;
+scale and bias then make the score a probability (Platt 1999), at the rate of evidence that
+documents of this length have. Written to ``fusion.json`` in the critic's folder.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from compressor.compressor import scored
+from compressor.around import Around
+from compressor.compressor import read_units, scored
 from compressor.config import CompressorConfig
 from compressor.critics.small import FUSION, SmallCritic
 from compressor.instruction import Instruction
@@ -30,10 +33,12 @@ from compressor.similarity import Fusion
 from compressor.training.data import load, put_aside
 from compressor.training.haystacks import Haystack, haystacks
 from compressor.training.runs import made_corpus, read_toml
-from compressor.units import ranges, scores, units
+from compressor.units import units
 from documents.progress import never_cancelled, no_progress
 
 Say = Callable[[str], None]
+Weights = tuple[float, float]
+"""Of the cosine, and of the words around."""
 BUDGETS = (250, 500, 1000, 2000)
 CLOSE = 0.005
 """Shares that differ by less are taken as equal."""
@@ -52,26 +57,30 @@ class Config:
     per_source: int
     characters: int
     weights: list[float]
+    words: list[float]
     seed: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A question's units: ``keep`` and ``cosine``, float32 [n], evidence characters, tokens."""
+    """A question's units: what is known of them, float32 [n], evidence characters, tokens."""
 
     keep: NDArray[np.float32]
     cosine: NDArray[np.float32]
+    around: NDArray[np.float32]
     gold: NDArray[np.int64]
     characters: NDArray[np.int64]
     tokens: NDArray[np.int64]
 
-    def logits(self, weight: float) -> NDArray[np.float64]:
-        """The critic's logits and so many times the cosines."""
-        return Fusion("", weight, 1.0, 0.0).logits(self.keep, self.cosine)
+    def logits(self, weights: Weights) -> NDArray[np.float64]:
+        """The critic's logits and so many times the cosines and the words around."""
+        weight, words = weights
+        fusion = Fusion("", weight, 1.0, 0.0, words)
+        return fusion.logits(self.keep, self.cosine, self.around)
 
-    def kept(self, weight: float) -> list[float]:
+    def kept(self, weights: Weights) -> list[float]:
         """The share of evidence characters kept at each of `BUDGETS`, best units first."""
-        order = np.argsort(-self.logits(weight), kind="stable")
+        order = np.argsort(-self.logits(weights), kind="stable")
         sizes = np.cumsum(self.tokens[order] + HEADER_TOKENS)
         gold = np.cumsum(self.gold[order])
         ends = [int(np.searchsorted(sizes, budget, side="right")) for budget in BUDGETS]
@@ -92,16 +101,19 @@ def fit(config: Config, say: Say) -> Path:
             rated.append(one)
         if number % 20 == 0:
             say(f"{number} questions")
-    tables = {w: np.mean([each.kept(w) for each in rated], axis=0) for w in config.weights}
-    for weight, row in tables.items():
-        say(f"weight {weight:g}: " + " ".join(f"{100 * share:.1f}" for share in row))
+    pairs = list(product(config.weights, config.words))
+    tables = {pair: np.mean([each.kept(pair) for each in rated], axis=0) for pair in pairs}
+    for (weight, words), row in tables.items():
+        shares = " ".join(f"{100 * share:.1f}" for share in row)
+        say(f"weight {weight:g}, words {words:g}: {shares}, mean {100 * row.mean():.1f}")
     means = {each: float(row.mean()) for each, row in tables.items()}
-    weight = min(each for each, mean in means.items() if mean >= max(means.values()) - CLOSE)
-    logits = np.concatenate([each.logits(weight) for each in rated])
+    best = max(means.values())
+    chosen = min((each for each, mean in means.items() if mean >= best - CLOSE), key=sum)
+    logits = np.concatenate([each.logits(chosen) for each in rated])
     evidence = np.concatenate([2 * each.gold >= each.characters for each in rated])
     scale, bias = platt(logits, evidence)
     path = Path(config.critic) / FUSION
-    fusion = Fusion(config.encoder, weight, round(scale, 4), round(bias, 4))
+    fusion = Fusion(config.encoder, chosen[0], round(scale, 4), round(bias, 4), chosen[1])
     path.write_text(json.dumps(asdict(fusion), indent=1) + "\n", "utf-8")
     say(f"{len(rated)} questions, {len(logits)} units: {fusion}")
     return path
@@ -112,17 +124,19 @@ def rate(critic: SmallCritic, hay: Haystack) -> Rated:
     document, asked = hay.document, (Instruction(), hay.question)
     merged = scored(critic, asked, [document])[0]
     found = [unit for unit in units(document, "sentence") if not unit.heading]
-    places = ranges(found, merged.prepared.starts)
-    cosine = critic.cosines(asked, merged.prepared, places, (no_progress, never_cancelled))
+    read = read_units(merged, found, Around(hay.question, [document], never_cancelled))
+    watch = (no_progress, never_cancelled)
+    cosine = critic.cosines(asked, merged.prepared, read.places, watch)
     overlap = [
         sum(max(0, min(b, unit.end) - max(a, unit.start)) for a, b in hay.gold) for unit in found
     ]
     return Rated(
-        scores(places, merged.keep),
+        read.keep,
         cosine,
+        read.around,
         np.array(overlap),
         np.array([unit.end - unit.start for unit in found]),
-        places[1] - places[0],
+        read.places[1] - read.places[0],
     )
 
 

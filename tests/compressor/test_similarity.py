@@ -136,13 +136,17 @@ def test_platt_finds_the_probabilities() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 1, width=32), st.floats(-1, 1, width=32)), min_size=2),
+    st.lists(
+        st.tuples(*(st.floats(low, 1, width=32) for low in (0, -1, 0))),
+        min_size=2,
+    ),
     st.floats(0.1, 2),
 )
-def test_more_of_either_is_more(units_: list[tuple[float, float]], scale: float) -> None:
-    keep, cosine = (np.array(each, np.float32) for each in zip(*units_, strict=True))
-    fusion = Fusion("", 10.0, scale, -1.0)
-    score = fusion.fused(keep, cosine)
+def test_more_of_each_is_more(units_: list[tuple[float, ...]], scale: float) -> None:
+    keep, cosine, around = (np.array(each, np.float32) for each in zip(*units_, strict=True))
+    fusion = Fusion("", 10.0, scale, -1.0, 5.0)
+    score = fusion.fused(keep, cosine, around)
     assert ((score >= 0) & (score <= 1)).all()
-    assert (fusion.fused(np.minimum(keep + 0.1, 1), cosine) >= score).all()
-    assert (fusion.fused(keep, cosine + 0.1) >= score).all()
+    assert (fusion.fused(np.minimum(keep + 0.1, 1), cosine, around) >= score).all()
+    assert (fusion.fused(keep, cosine + 0.1, around) >= score).all()
+    assert (fusion.fused(keep, cosine, around + 0.1) >= score).all()
