@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -64,8 +65,9 @@ def _drop_headers(blocks: list[Block]) -> None:
 
 
 def _repeats(page: int, pages: list[int], total: int) -> bool:
-    """Whether the same text at the same edge stands on enough pages nearby."""
-    nearby = sum(1 for other in pages if abs(other - page) <= _NEAR and other != page)
+    """Whether the same text at the same edge stands on enough pages nearby. ``pages``, rising,
+    has the page itself."""
+    nearby = bisect_right(pages, page + _NEAR) - bisect_left(pages, page - _NEAR) - 1
     return nearby >= 2 or (nearby == 1 and (total <= 4 or len(pages) >= 0.5 * total))
 
 
