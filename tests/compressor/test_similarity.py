@@ -120,12 +120,34 @@ def test_the_least_lately_used_go_first(tmp_path: Path) -> None:
     assert [cache.get(each, "x") is not None for each in "abcd"] == [True, False, True, True]
 
 
-def test_a_broken_file_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [b"", b"\x93NUMPY", b"PK\x03\x04torn", b"\0" * 200])
+def test_a_broken_file_is_made_again(tmp_path: Path, left: bytes) -> None:
     cache = VectorCache(tmp_path, 1 << 20)
     cache.put("a", "x", np.ones((2, 3), np.float16))
-    next(tmp_path.iterdir()).write_bytes(b"\x93NUMPY")
+    next(tmp_path.iterdir()).write_bytes(left)
     assert cache.get("a", "x") is None
     assert VectorCache(tmp_path / "file" / "under", 1).get("a", "x") is None
+
+
+def test_what_is_over_the_limit_by_itself_drops_nothing_else(tmp_path: Path) -> None:
+    cache = VectorCache(tmp_path, 3_000)
+    cache.put("a", "x", np.ones((10, 50), np.float16))
+    cache.put("b", "x", np.ones((100, 50), np.float16))
+    assert cache.get("a", "x") is not None
+    assert cache.get("b", "x") is None
+
+
+def test_what_can_be_read_and_not_touched_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = VectorCache(tmp_path, 1 << 20)
+    cache.put("a", "x", np.ones((2, 3), np.float16))
+
+    def denied(path: object) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "utime", denied)
+    assert cache.get("a", "x") is not None
 
 
 def test_platt_finds_the_probabilities() -> None:
