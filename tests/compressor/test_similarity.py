@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from compressor.similarity import CHUNK_TOKENS, MOST_TOKENS, Fusion, SentenceEnc
 from compressor.training.fusion import platt
 from compressor.units import ranges, units
 from compressor.vectors import VectorCache
+from compressor.windows import Prepared
 from documents.document import Block, Document
 from documents.progress import never_cancelled, no_progress
 
@@ -148,6 +151,22 @@ def test_what_can_be_read_and_not_touched_is_used(
 
     monkeypatch.setattr(os, "utime", denied)
     assert cache.get("a", "x") is not None
+
+
+def test_a_cascade_embeds_once_without_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    pieces = SentenceEncoder.pieces
+
+    def counted(self: SentenceEncoder, prepared: Prepared, *watch: Any) -> Any:
+        made.append(prepared.document.name)
+        return pieces(self, prepared, *watch)
+
+    monkeypatch.setattr(SentenceEncoder, "pieces", counted)
+    other = replace(document(LINES[::-1]), id="other", name="other.txt")
+    config = CompressorConfig(cascade_tokens=1)
+    found = Compressor(config).compress(Instruction(), "lease?", [document(LINES), other])
+    assert made == ["notes.txt", "other.txt"]
+    assert found.stats.unread == 1
 
 
 def test_platt_finds_the_probabilities() -> None:
