@@ -137,7 +137,7 @@ class SmallCritic:
     ) -> NDArray[np.float32]:
         """The keep probabilities, weighed with the similarity of sentences where the checkpoint
         says how. Raises `ModelUnavailableError` where the sentence encoder cannot be had."""
-        if self._fusion is None or not len(keep):
+        if self._fusion is None or not len(prepared.ids):
             return keep
         return self._fusion.fused(keep, self.cosines(asked, prepared, units, watch))
 

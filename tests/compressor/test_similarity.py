@@ -20,6 +20,7 @@ from transformers import AutoModel
 import weights
 from compressor import Compressor, CompressorConfig, Instruction
 from compressor.critics.small import CHECKPOINT, FUSION, SmallCritic
+from compressor.instruction import Granularity
 from compressor.similarity import CHUNK_TOKENS, MOST_TOKENS, Fusion, SentenceEncoder, chunks
 from compressor.training.fusion import platt
 from compressor.units import ranges, units
@@ -167,6 +168,17 @@ def test_a_cascade_embeds_once_without_a_cache(monkeypatch: pytest.MonkeyPatch) 
     found = Compressor(config).compress(Instruction(), "lease?", [document(LINES), other])
     assert made == ["notes.txt", "other.txt"]
     assert found.stats.unread == 1
+
+
+@pytest.mark.parametrize("size", ["sentence", "row", "paragraph", "word"])
+def test_a_text_without_tokens_keeps_nothing_from_the_others(size: Granularity) -> None:
+    unreadable = Document("u", "u.txt", "\ufffd \ufffd", (), (Block("paragraph", 0, 3, 0),))
+    found = Compressor(CompressorConfig()).compress(
+        Instruction(size),
+        "When does the lease of the warehouse end?",
+        [unreadable, document(LINES)],
+    )
+    assert {unit.span.document for unit in found.units} == {"id"}
 
 
 def test_platt_finds_the_probabilities() -> None:
