@@ -159,3 +159,13 @@ def test_controls_touch_much_and_keep_little() -> None:
         assert len({item.span.start // 2_000 for item in ranked}) >= 8
         scores = evidence_kept(gold, [item.span for item in ranked], {document.id: document})
         assert scores["found"] == 0
+
+
+def test_the_lines_of_the_control_are_short() -> None:
+    text = "\n\n".join([" ".join(f"word{n}" for n in range(300)), "end", "x" * 100])
+    document = text_document("d", text)
+    sample = Sample("s1", "t", "?", (document,), Gold())
+    ranked = NAMES["line_a_page"](Methods.__new__(Methods)).rank(sample, lambda: False)
+    shown = [document.slice(item.span) for item in ranked]
+    assert max(map(len, shown)) <= 80
+    assert [word for line in shown for word in line.split()][:301] == text.split()[:301]
