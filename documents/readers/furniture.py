@@ -30,7 +30,9 @@ _Key = tuple[str, str]
 
 def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> None:
     """Turn the blocks at the pages' edges that repeat from page to page into furniture. What
-    stands further in than a block that does not repeat is content: a table's usual header."""
+    stands further in than a block that does not repeat is content: a table's usual header. Where
+    nothing else would be left of the document, what repeats is what it says."""
+    read = [list(own) for own in blocks]
     keys = [_edge_keys(layout) for layout in layouts]
     where: dict[_Key, list[int]] = {}
     for page, found in enumerate(keys):
@@ -48,6 +50,8 @@ def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> 
             elif key[0] != "side":
                 inside.add(key[0])
         _drop_headers(blocks[page])
+    if all(block.kind == "furniture" for own in blocks for block in own):
+        blocks[:] = read
 
 
 def _drop_headers(blocks: list[Block]) -> None:

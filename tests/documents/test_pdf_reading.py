@@ -183,6 +183,15 @@ def test_furniture_of_very_many_pages_is_found_at_once() -> None:
     assert all(first.kind == "furniture" for first, _ in found)
 
 
+def test_pages_that_differ_in_their_figures_alone_are_read(tmp_path: Path) -> None:
+    def invoice(total: str) -> Draw:
+        return lambda page: write(page, 72, 200, [f"The invoice comes to {total} euros."])
+
+    document = read(make(tmp_path / "a.pdf", invoice("4,812"), invoice("5,120")))
+    assert len(blocks(document, "paragraph")) == 2
+    assert not blocks(document, "furniture")
+
+
 def test_headings_have_levels(tmp_path: Path) -> None:
     def draw(page: pymupdf.Page) -> None:
         y = write(page, 72, 60, ["Annual Report"], size=24)
