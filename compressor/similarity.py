@@ -13,8 +13,10 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +163,8 @@ class Similarity:
         self._encoder = encoder
         self._name = name
         self._cache = cache
+        self._asked = lru_cache(maxsize=8)(encoder.question)
+        self._held: WeakKeyDictionary[Prepared, NDArray[np.float16]] = WeakKeyDictionary()
 
     def cosines(
         self,
@@ -180,14 +184,22 @@ class Similarity:
         for unit in np.flatnonzero(last - first > 1):
             part = slice(first[unit], last[unit])
             found[unit] = sizes[part] @ vectors[part].astype(np.float32)
-        asked = self._encoder.question(question)
+        asked = self._asked(tuple(question))
         lengths = np.maximum(np.linalg.norm(found, axis=1), 1e-12)
         return np.asarray(np.where(last > first, found @ asked / lengths, 0.0), np.float32)
 
     def vectors(
         self, prepared: Prepared, progress: Progress, cancelled: IsCancelled
     ) -> NDArray[np.float16]:
-        """The document's, made now or read from the cache."""
+        """The document's, made now or read from the cache, and held as long as ``prepared`` is: a
+        cascade asks twice."""
+        if (held := self._held.get(prepared)) is None:
+            held = self._held[prepared] = self._kept_or_made(prepared, progress, cancelled)
+        return held
+
+    def _kept_or_made(
+        self, prepared: Prepared, progress: Progress, cancelled: IsCancelled
+    ) -> NDArray[np.float16]:
         read = hashlib.sha256(prepared.ids.tobytes() + prepared.pieces.tobytes()).hexdigest()[:16]
         name = f"{self._name}-{read}"
         if self._cache and (kept := self._cache.get(prepared.document.id, name)) is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +27,25 @@ class VectorCache:
         """The document's vectors under this name, float16 [n, width]."""
         path = self._path(document, name)
         try:
-            found: NDArray[np.float16] = np.load(path, allow_pickle=False)
-            os.utime(path)
-        except (OSError, ValueError):
+            with path.open("rb") as file:
+                found: NDArray[np.float16] = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError, BadZipFile):
             return None
+        with suppress(OSError):  # another user's, or gone meanwhile: it was read all the same
+            os.utime(path)
         return found
 
     def put(self, document: str, name: str, vectors: NDArray[np.float16]) -> None:
-        """Keep them, and drop what is over the limit. A full disk keeps nothing."""
+        """Keep them, and drop what is over the limit. A full disk keeps nothing, and what is by
+        itself over the limit is not kept: all others would have to go for it."""
         data = io.BytesIO()
         np.save(data, vectors)
-        try:
+        if data.tell() > self._most:
+            return
+        with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             write_file(self._path(document, name), data.getvalue())
-        except OSError:
-            return
-        self._evict()
+            self._evict()
 
     def forget(self, document: str) -> None:
         """Drop all of a document's vectors."""

@@ -30,7 +30,7 @@ HEADINGS = 2
 _PIECES_AT_ONCE = 2000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Prepared:
     """A document's tokens, which no question changes. ``ids``, ``starts``, ``ends``: int32 [n];
     ``pieces``: int32 [m], the number of the token that each piece (sentence, row) begins with,

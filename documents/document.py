@@ -7,7 +7,7 @@ between packages is a `Span` of that string, and its layout map says where it st
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -109,6 +109,10 @@ class Document:
     pages: tuple[Page, ...]
     blocks: tuple[Block, ...]
     words: Words = field(default_factory=Words.none, repr=False)
+    _headings: tuple[tuple[Block, int], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_headings", tuple(_under(self.blocks)))
 
     def slice(self, span: Span) -> str:
         """The text of a span: a quote is its slice."""
@@ -151,16 +155,23 @@ class Document:
 
     def headings_above(self, offset: int) -> tuple[Span, ...]:
         """The headings that the character at ``offset`` stands under, outermost first."""
-        index = bisect.bisect_right(self.blocks, offset, key=lambda block: block.start)
-        found: list[Block] = []
-        for block in reversed(self.blocks[:index]):
-            if block.kind != "heading" or block.end > offset:
-                continue
-            if not found or block.level < found[-1].level:
-                found.append(block)
-                if block.level == 1:
-                    break
-        return tuple(Span(self.id, block.start, block.end) for block in reversed(found))
+        number = bisect.bisect_right(self._headings, offset, key=lambda each: each[0].end) - 1
+        found: list[Span] = []
+        while number >= 0:
+            block, number = self._headings[number]
+            found.append(Span(self.id, block.start, block.end))
+        return tuple(reversed(found))
+
+
+def _under(blocks: Sequence[Block]) -> Iterator[tuple[Block, int]]:
+    """The headings, each with the number of the one that it stands under, or -1."""
+    open_ones: list[tuple[int, int]] = []  # level and number, from the outermost in
+    headings = (block for block in blocks if block.kind == "heading")
+    for number, block in enumerate(headings):
+        while open_ones and open_ones[-1][0] >= block.level:
+            open_ones.pop()
+        yield block, open_ones[-1][1] if open_ones else -1
+        open_ones.append((block.level, number))
 
 
 @dataclass(frozen=True, slots=True)

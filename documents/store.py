@@ -18,7 +18,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +104,7 @@ class DocumentStore:
             if (document := self._load(info)) is not None:
                 return document
             with self._locked(info.id, never_cancelled):
+                info = self._index.resolve(info.id)  # another may have read it anew meanwhile
                 if (document := self._load(info)) is not None:
                     return document
                 if not info.path.exists():
@@ -349,8 +350,9 @@ class DocumentStore:
         oldest = time.time() - _STALE_S
         for folder in ("partial", "files", "documents"):
             for path in (self.home / folder).iterdir():
-                if path.stem not in listed and path.stat().st_mtime < oldest:
-                    path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another process was faster
+                    if path.stem not in listed and path.stat().st_mtime < oldest:
+                        path.unlink()
 
     def _file(self, identity: str, suffix: str) -> Path:
         return self.home / "files" / (identity + suffix)

@@ -44,6 +44,8 @@ LINE_TOKENS = 500
 """Where a document has no pages, a line is taken of every so many words."""
 SHORT_CHUNK = 100
 """Tokens of the short chunks that RAG is also measured with."""
+_SHORT_LINE = re.compile(r"\S(?:[^\n]{0,78}\S)?(?!\S)")
+"""At most 80 characters of a line, whole words; a paragraph can be one line."""
 CASCADE_TOKENS = 32_000
 """Tokens that the critic reads in a cascade."""
 
@@ -267,7 +269,7 @@ def _pages(document: Document) -> list[tuple[int, int]]:
 
 
 def _lines(document: Document, start: int, end: int) -> list[Evidence]:
-    lines = re.finditer(r"[^\n]*\S[^\n]{0,80}", document.text[start:end])
+    lines = _SHORT_LINE.finditer(document.text[start:end])
     return [Evidence(document.span(start + m.start(), start + m.end()), 0.0) for m in lines]
 
 

@@ -30,9 +30,12 @@ def commit() -> str:
 
 
 def machine() -> str:
-    """Processor, cores, memory."""
+    """Processor, cores, memory, and the GPU that PyTorch would use."""
+    import torch
+
     memory = psutil.virtual_memory().total / GIBI
-    return f"{_processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB, no GPU used"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU used"
+    return f"{_processor()}, {psutil.cpu_count()} cores, {memory:.0f} GiB, {gpu}"
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,7 +30,9 @@ _Key = tuple[str, str]
 
 def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> None:
     """Turn the blocks at the pages' edges that repeat from page to page into furniture. What
-    stands further in than a block that does not repeat is content: a table's usual header."""
+    stands further in than a block that does not repeat is content: a table's usual header. Where
+    nothing else would be left of the document, what repeats is what it says."""
+    read = [list(own) for own in blocks]
     keys = [_edge_keys(layout) for layout in layouts]
     where: dict[_Key, list[int]] = {}
     for page, found in enumerate(keys):
@@ -47,6 +50,8 @@ def mark_furniture(layouts: Sequence[PageLayout], blocks: list[list[Block]]) -> 
             elif key[0] != "side":
                 inside.add(key[0])
         _drop_headers(blocks[page])
+    if all(block.kind == "furniture" for own in blocks for block in own):
+        blocks[:] = read
 
 
 def _drop_headers(blocks: list[Block]) -> None:
@@ -64,8 +69,9 @@ def _drop_headers(blocks: list[Block]) -> None:
 
 
 def _repeats(page: int, pages: list[int], total: int) -> bool:
-    """Whether the same text at the same edge stands on enough pages nearby."""
-    nearby = sum(1 for other in pages if abs(other - page) <= _NEAR and other != page)
+    """Whether the same text at the same edge stands on enough pages nearby. ``pages``, rising,
+    has the page itself."""
+    nearby = bisect_right(pages, page + _NEAR) - bisect_left(pages, page - _NEAR) - 1
     return nearby >= 2 or (nearby == 1 and (total <= 4 or len(pages) >= 0.5 * total))
 
 

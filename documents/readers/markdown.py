@@ -19,7 +19,7 @@ _SETEXT = re.compile(r" {0,3}(=+|-+)\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s+\S")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
-_CELL = re.compile(r"(?:\\.|[^|\\]|\\$)+")
+_CELL = re.compile(r"(?:^|\|)((?:\\.|[^|\\]|\\$)*)")
 
 Line = tuple[int, int]
 
@@ -150,8 +150,8 @@ class _Parser:
         inner = self.text[inner_start:end].rstrip()
         inner = inner.removesuffix("|") if not inner.endswith("\\|") else inner
         for match in _CELL.finditer(inner):
-            cell = match[0]
-            left = inner_start + match.start() + len(cell) - len(cell.lstrip())
+            cell = match[1]
+            left = inner_start + match.start(1) + len(cell) - len(cell.lstrip())
             found.append((left, left + len(cell.strip())))
         return found
 

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from evals.metrics.answers import as_list, refuses
+from evals.metrics.answers import as_list, refuses, uncited
 
 NOT_ANSWERABLE = "Not answerable"
 _LOOKS_EXACT = re.compile(
@@ -25,8 +25,7 @@ _NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 
 def score(answer: str, gold: str, answer_format: str) -> float:
     """0 to 1 for a short answer. ``answer_format``: Int, Float, Str, List or None."""
-    if refuses(answer):
-        answer = NOT_ANSWERABLE
+    answer = NOT_ANSWERABLE if refuses(answer) else uncited(answer)
     if answer_format == "Int":
         return float(_number(answer) is not None and _number(answer) == _number(gold))
     if answer_format == "Float":

@@ -84,9 +84,9 @@ def mark(
     final answer where the reasoner gave one ("the answer is ..."), else the whole answer; for
     prose always the whole answer."""
     parsed = parse_answer(answer)
-    said = _CITATION.sub("", parsed.final if parsed.final else parsed.text)
+    said = uncited(parsed.final or parsed.text)
     refused = parsed.refused or refuses(said)
-    whole = _CITATION.sub("", parsed.text)
+    whole = uncited(parsed.text)
     marks = []
     for gold in references or ("n/a",):
         is_a = kind or kind_of(gold)
@@ -99,7 +99,7 @@ def kind_of(reference: str) -> Kind:
     reference = key_claim(reference)
     # Two Chinese characters make a word, about.
     words = len(_WORD.findall(reference)) - len(re.findall("[一-鿿]", reference)) // 2
-    if _ABSENT.match(reference) or (not figures(reference) and refuses(reference)):
+    if not figures(reference) and refuses(reference):
         return "abstain"
     if _BOOLEAN.match(reference) or (_DENIAL.match(reference) and not figures(reference)):
         return "yes_no"
@@ -118,8 +118,17 @@ def key_claim(reference: str) -> str:
     return _SOURCES.sub("", "\n" + reference).strip()
 
 
+def uncited(text: str) -> str:
+    """The text without its citation marks; a text of nothing else ("[8, 9]") is a list."""
+    bare_text = _CITATION.sub("", text)
+    return bare_text if bare_text.strip() else text
+
+
 def refuses(text: str) -> bool:
-    """Whether a text says at its start that the documents do not tell."""
+    """Whether a text says at its start that the documents do not tell, or is no more than
+    "not answerable"."""
+    if _ABSENT.match(text):
+        return True
     first = re.split(r"(?<=[.!?。])\s", text.strip(), maxsplit=1)[0]
     return parse_answer(first).refused or _LACKS.search(first) is not None
 

@@ -111,10 +111,20 @@ def marks_on_pages(
         for text in _on_page(documents[identity], number, selected)
     ]
     there = " \n ".join(texts)
-    printed, folded = numbers(there), _fold(there)
+    printed = numbers(there)
     return sum(
-        any(shown in printed for shown in _printed(mark)) or _fold(mark) in folded for mark in marks
+        any(shown in printed for shown in _printed(mark)) or _stands(mark, there) for mark in marks
     ) / len(marks)
+
+
+def _stands(mark: str, text: str) -> bool:
+    """Whether a mark stands in the text by itself: 12 is not in 2012, nor 81.8 in 1,281,800, nor a
+    name in a longer word. A unit may touch a figure ("16GB")."""
+    if re.fullmatch(r"[\d.]+", mark):
+        return re.search(rf"(?<![\d.,]){re.escape(mark)}(?![.,]?\d)", text) is not None
+    word = re.escape(_fold(mark))
+    end = r"(?!\d)" if mark[-1].isdigit() else r"(?![a-z\d])"
+    return re.search(rf"(?<![a-z\d]){word}{end}", _fold(text)) is not None
 
 
 def _on_page(document: Document, number: int, selected: Sequence[Span]) -> list[str]:

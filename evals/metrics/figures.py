@@ -47,7 +47,7 @@ _NO_FIGURE = re.compile(
     r"|\b(?i:FY|Q|H)\s?'?\d{1,4}\b|\b[1-4]Q\d{2}\b|\b(?:10|8|20|6)-[KQF]\b"
     r"|\b(?i:notes?|items?|sections?|tables?|pages?|figures?|parts?|steps?|chapters?|no\.|nos\.|"
     r"form|version|level|phase|type|class|series|appendix|article)\s\d+(?:\.\d+)*\b"
-    r"|(?m:^\s*\d{1,2}[.)]\s)|\b\d+(?:st|nd|rd|th)\b|\b(?!(?:USD?|EUR|GBP|RMB|CNY|JPY)\d)[A-Za-zα-ωΑ-Ω]+[-_]?\d[\w.-]*|\b\d+(?![KMB])[A-Z]\b"
+    r"|(?m:^\s*\d{1,2}[.)][^\S\n])|\b\d+(?:st|nd|rd|th)\b|\b(?!(?:USD?|EUR|GBP|RMB|CNY|JPY)\d)[A-Za-zα-ωΑ-Ω]+[-_]?\d[\w.-]*|\b\d+(?![KMB])[A-Z]\b"
 )
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _DOWN = re.compile(

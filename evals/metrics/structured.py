@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from evals.metrics.answers import bare, f_measure, list_marks, same_item
+from evals.metrics.answers import bare, f_measure, list_marks, same_item, uncited
 
 Wanted = TypeVar("Wanted", dict[str, Any], list[Any])
 
@@ -36,6 +36,8 @@ def mapping_marks(
 def sequence_marks(answer: str, gold: Sequence[str]) -> tuple[float, float, float]:
     """Precision and recall of the items of a list in the answer, and the F-measure of the
     longest run of them that stands in the gold's order (not necessarily side by side)."""
+    if not all(item.isdigit() for item in gold):
+        answer = uncited(answer)  # else the last "[2]" would be the list
     said = [str(item) for item in last_json(answer, list) or _lines(answer)]
     precision, recall = list_marks(said, gold)
     common = _common_in_order(said, gold)

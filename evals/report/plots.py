@@ -20,17 +20,27 @@ X = Callable[[Record], float | None]
 def plots_of(records: Sequence[Record], measure: str) -> list[str]:
     """The plots that a task's records are enough for: the measure against the budget, against
     the length, and over depth and length."""
-    made = []
-    if len({r.budget for r in records if r.budget > 0}) > 1:
-        made.append(_lines(records, measure, "budget in tokens", lambda r: r.budget))
-    if len({r.tags.get("length") for r in records}) > 1:
-        made.append(_lines(records, measure, "length", lambda r: _number(r, "length")))
-    if len({r.tags.get("depth") for r in records}) > 1:
+    measured = [record for record in records if measure in record.scores]
+    made = [
+        _lines(measured, measure, label, x_of)
+        for label, x_of in (("budget in tokens", _budget), ("length", _length))
+        if len({x_of(record) for record in measured} - {None}) > 1
+    ]
+    if len({_number(record, "depth") for record in measured} - {None}) > 1:
         made += [
-            _grid([r for r in records if r.method == method], measure, method)
-            for method in dict.fromkeys(r.method for r in records)
+            _grid([r for r in measured if r.method == method], measure, method)
+            for method in dict.fromkeys(r.method for r in measured)
         ]
     return made
+
+
+def _budget(record: Record) -> float | None:
+    """The budget; None for a threshold or a whole window, which have no place on the axis."""
+    return record.budget if record.budget > 0 else None
+
+
+def _length(record: Record) -> float | None:
+    return _number(record, "length") or None
 
 
 def _number(record: Record, tag: str) -> float | None:
@@ -42,7 +52,7 @@ def _lines(records: Sequence[Record], measure: str, label: str, x_of: X) -> str:
     points: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         x = x_of(record)
-        if x is not None and measure in record.scores:
+        if x is not None:
             points[record.method][x].append(record.scores[measure])
     figure = figure_of(7.0, 3.6)
     axes = figure.add_subplot()
@@ -64,9 +74,8 @@ def _grid(records: Sequence[Record], measure: str, method: str) -> str:
     depths = sorted({x for r in records if (x := _number(r, "depth")) is not None})
     cells: dict[tuple[float | None, float | None], list[float]] = defaultdict(list)
     for record in records:
-        if measure in record.scores:
-            place = _number(record, "depth"), _number(record, "length")
-            cells[place].append(record.scores[measure])
+        place = _number(record, "depth"), _number(record, "length")
+        cells[place].append(record.scores[measure])
     grid = np.array(
         [[np.mean(cells[d, x]) if cells[d, x] else np.nan for x in lengths] for d in depths]
     )

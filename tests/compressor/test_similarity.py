@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +20,12 @@ from transformers import AutoModel
 import weights
 from compressor import Compressor, CompressorConfig, Instruction
 from compressor.critics.small import CHECKPOINT, FUSION, SmallCritic
+from compressor.instruction import Granularity
 from compressor.similarity import CHUNK_TOKENS, MOST_TOKENS, Fusion, SentenceEncoder, chunks
 from compressor.training.fusion import platt
 from compressor.units import ranges, units
 from compressor.vectors import VectorCache
+from compressor.windows import Prepared
 from documents.document import Block, Document
 from documents.progress import never_cancelled, no_progress
 
@@ -120,12 +124,61 @@ def test_the_least_lately_used_go_first(tmp_path: Path) -> None:
     assert [cache.get(each, "x") is not None for each in "abcd"] == [True, False, True, True]
 
 
-def test_a_broken_file_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [b"", b"\x93NUMPY", b"PK\x03\x04torn", b"\0" * 200])
+def test_a_broken_file_is_made_again(tmp_path: Path, left: bytes) -> None:
     cache = VectorCache(tmp_path, 1 << 20)
     cache.put("a", "x", np.ones((2, 3), np.float16))
-    next(tmp_path.iterdir()).write_bytes(b"\x93NUMPY")
+    next(tmp_path.iterdir()).write_bytes(left)
     assert cache.get("a", "x") is None
     assert VectorCache(tmp_path / "file" / "under", 1).get("a", "x") is None
+
+
+def test_what_is_over_the_limit_by_itself_drops_nothing_else(tmp_path: Path) -> None:
+    cache = VectorCache(tmp_path, 3_000)
+    cache.put("a", "x", np.ones((10, 50), np.float16))
+    cache.put("b", "x", np.ones((100, 50), np.float16))
+    assert cache.get("a", "x") is not None
+    assert cache.get("b", "x") is None
+
+
+def test_what_can_be_read_and_not_touched_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = VectorCache(tmp_path, 1 << 20)
+    cache.put("a", "x", np.ones((2, 3), np.float16))
+
+    def denied(path: object) -> None:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "utime", denied)
+    assert cache.get("a", "x") is not None
+
+
+def test_a_cascade_embeds_once_without_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    pieces = SentenceEncoder.pieces
+
+    def counted(self: SentenceEncoder, prepared: Prepared, *watch: Any) -> Any:
+        made.append(prepared.document.name)
+        return pieces(self, prepared, *watch)
+
+    monkeypatch.setattr(SentenceEncoder, "pieces", counted)
+    other = replace(document(LINES[::-1]), id="other", name="other.txt")
+    config = CompressorConfig(cascade_tokens=1)
+    found = Compressor(config).compress(Instruction(), "lease?", [document(LINES), other])
+    assert made == ["notes.txt", "other.txt"]
+    assert found.stats.unread == 1
+
+
+@pytest.mark.parametrize("size", ["sentence", "row", "paragraph", "word"])
+def test_a_text_without_tokens_keeps_nothing_from_the_others(size: Granularity) -> None:
+    unreadable = Document("u", "u.txt", "\ufffd \ufffd", (), (Block("paragraph", 0, 3, 0),))
+    found = Compressor(CompressorConfig()).compress(
+        Instruction(size),
+        "When does the lease of the warehouse end?",
+        [unreadable, document(LINES)],
+    )
+    assert {unit.span.document for unit in found.units} == {"id"}
 
 
 def test_platt_finds_the_probabilities() -> None:

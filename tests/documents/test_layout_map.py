@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pdf_pages import PROSE, make, read, write
 
-from documents import Box, Document
+from documents import Block, Box, Document
 from documents.codec import decode_document, encode_document
 
 
@@ -129,3 +130,13 @@ def test_real_files_are_exact(data_dir: Path) -> None:
             document = _read(path)
             spans = box_check.sample(document, 100, seed=3)
             assert box_check.check(document, path, spans)[2] == []
+
+
+def test_headings_above_are_found_at_once_in_a_very_long_text() -> None:
+    blocks = [Block("heading", 0, 1, 0, 2), Block("heading", 2, 3, 0, 1)]
+    blocks += [Block("paragraph", 2 * n, 2 * n + 1, 0) for n in range(2, 200_000)]
+    document = Document("long", "long.txt", "x " * 200_000, (), tuple(blocks))
+    started = time.monotonic()
+    for offset in range(4, 400_000, 200):
+        assert document.headings_above(offset) == (document.span(2, 3),)
+    assert time.monotonic() - started < 5  # looking at every block took a minute

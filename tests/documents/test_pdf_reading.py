@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pymupdf
 import pytest
 from pdf_pages import PROSE, Draw, blocks, make, read, write
 
-from documents import Document
+from documents import Block, Document, Words
+from documents.readers.furniture import mark_furniture
+from documents.readers.layout import PageLayout
 
 
 def _boxes_hold(document: Document, path: Path, text: str) -> bool:
@@ -161,6 +166,30 @@ def test_a_usual_table_header_under_a_new_title_is_content(tmp_path: Path) -> No
     document = read(make(tmp_path / "a.pdf", *map(page_of, titles)))
     assert set(blocks(document, "furniture")) == {"Acme Corporation"}
     assert blocks(document, "table_row").count("2023\t2022") == 5
+
+
+def test_furniture_of_very_many_pages_is_found_at_once() -> None:
+    """The head stands on all pages: each was compared with each."""
+    own = (Block("paragraph", 0, 4, 0), Block("paragraph", 6, 11, 0))
+    starts, ends = np.array([0, 6], np.int32), np.array([4, 11], np.int32)
+    boxes = np.array([[72, 30, 99, 40], [72, 400, 120, 410]], np.float32)
+    words = Words(starts, ends, np.zeros(2, np.int32), boxes, np.arange(2, dtype=np.int32))
+    page = PageLayout(612.0, 792.0, "Head\n\nOther", own, words, (10.0, 10.0), (-1, -1))
+    layouts = [replace(page, text=f"Head\n\n{n:05x}") for n in range(12_000)]
+    found = [list(own) for _ in layouts]
+    started = time.monotonic()
+    mark_furniture(layouts, found)
+    assert time.monotonic() - started < 6  # it took twenty
+    assert all(first.kind == "furniture" for first, _ in found)
+
+
+def test_pages_that_differ_in_their_figures_alone_are_read(tmp_path: Path) -> None:
+    def invoice(total: str) -> Draw:
+        return lambda page: write(page, 72, 200, [f"The invoice comes to {total} euros."])
+
+    document = read(make(tmp_path / "a.pdf", invoice("4,812"), invoice("5,120")))
+    assert len(blocks(document, "paragraph")) == 2
+    assert not blocks(document, "furniture")
 
 
 def test_headings_have_levels(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from pdf_pages import PROSE, make, write
 from PIL import Image
 
-from documents import Cancelled, DocumentStore, UnknownDocumentError
+from documents import Cancelled, DocumentStore, IsCancelled, UnknownDocumentError, readers
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "Zanzibarquux"
@@ -151,6 +152,31 @@ def test_delete_leaves_no_word_of_it(tmp_path: Path, store: DocumentStore) -> No
 
 def _bytes_of(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+
+
+def test_what_another_read_anew_meanwhile_is_not_read_again(
+    tmp_path: Path, store: DocumentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = store.ingest(_pdf(tmp_path / "a.pdf")).id
+    monkeypatch.setattr(readers, "READER_VERSION", readers.READER_VERSION + 1)
+    slow, quick = DocumentStore(store.home), DocumentStore(store.home)
+    forgotten: list[str] = []
+    slow.on_delete.append(forgotten.append)
+    alone = slow._locked
+
+    def waits(identity: str, cancelled: IsCancelled) -> AbstractContextManager[None]:
+        quick.get(identity)
+        return alone(identity, cancelled)
+
+    monkeypatch.setattr(slow, "_locked", waits)
+    assert slow.get(identity).id == identity
+    assert not forgotten
+
+
+def test_a_file_that_goes_while_old_ones_are_swept_is_no_error(store: DocumentStore) -> None:
+    for folder in ("partial", "files", "documents"):
+        (store.home / folder / ".new-gone").symlink_to("nowhere")  # listed, and not to be found
+    assert DocumentStore(store.home).list() == []
 
 
 @pytest.mark.parametrize("rotate", [0, 90])

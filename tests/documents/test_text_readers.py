@@ -106,6 +106,17 @@ def test_blocks_hold_all_but_white_space(text: str) -> None:
     assert len(tables) == len(blocks)
 
 
+@pytest.mark.parametrize("head", ["||2023|2022|", "|2022||2023|", "2023|2022|", "| | |2023|"])
+def test_a_table_may_have_heads_that_are_empty(head: str) -> None:
+    rule = "|".join("-" * (head.strip("|").count("|") + 1 + head.startswith("||")))
+    text = f"{head}\n|{rule}|\n|Revenue|5|6|\n"
+    blocks, tables = parse(text)
+    assert [block.kind for block in blocks] == ["table_row", "table_row"]
+    assert tables == [0, 0]
+    cells = [text[start:end] for start, end in blocks[1].header]
+    assert cells == [cell.strip() for cell in head.split("|") if cell.strip()]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_decoding(encoding: str) -> None:
     assert decode("Umsatz: 5 €\r\nZürich".encode(encoding), "x") == "Umsatz: 5 €\nZürich"

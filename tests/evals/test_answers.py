@@ -158,3 +158,21 @@ def test_every_real_reference_is_right_against_itself(data_dir: Path) -> None:
         kinds.append(kind_of(row["answers"][0]))
         assert told.correct in (None, 1.0), row["question"]
     assert kinds.count("prose") < 0.6 * len(kinds)
+
+
+@pytest.mark.parametrize(
+    "said", ["Not answerable", "N/A.", "not available", "Unanswerable", "None"]
+)
+def test_the_bare_words_of_a_refusal_are_one(said: str) -> None:
+    assert mark(said, ["Not answerable"]).correct == 1
+    assert mark(said, ["4,812"]).abstained
+
+
+def test_marks_are_left_out_but_a_list_of_numbers_is_none() -> None:
+    assert mark("[8, 9]", ["[8, 9]"]).correct == 1
+    assert mark("4,812 [3]", ["4,812"]).correct == 1
+
+
+def test_a_figure_alone_on_its_line_is_no_list_mark() -> None:
+    assert mark("15.\n\nThat is the sum of both.", ["15"]).correct == 1
+    assert figures("1. First\n2) Second") == ()

@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from documents import Document, Page, Span
 from evals.methods import NAMES, Methods
-from evals.metrics.evidence import answer_marks, characters_kept, evidence_kept, merged
+from evals.metrics.evidence import (
+    answer_marks,
+    characters_kept,
+    evidence_kept,
+    marks_on_pages,
+    merged,
+)
 from evals.samples import Gold, Sample, find_all, text_document
 from evals.stats import difference, estimate
 
@@ -74,6 +80,20 @@ def test_the_figure_must_stand_on_a_gold_page(start: int, end: int, kept: float)
 )
 def test_what_of_an_answer_must_be_there(answer: str, marks: set[str]) -> None:
     assert answer_marks([answer]) == marks
+
+
+@pytest.mark.parametrize(
+    ("mark", "kept"),
+    [
+        ("12", 0), ("81.8", 0), ("1281.8", 1), ("16", 1), ("6", 0), ("Lee", 0), ("Leeds", 1),
+        ("May 1", 0), ("May 17", 1), ("leeds, annual", 1),
+    ],
+)  # fmt: skip
+def test_a_mark_is_no_part_of_a_longer_one(mark: str, kept: float) -> None:
+    text = "In 2012 Leeds (Annual) sold 1,281.8 of 16GB up to May 17th: 281,800. Leeds, annual"
+    document = Document("m", "m.pdf", text, (Page(100, 100, 0, len(text)),), ())
+    whole = [document.span(0, len(text))]
+    assert marks_on_pages(frozenset({mark}), [("m", 0)], whole, {"m": document}) == kept
 
 
 SPANS = st.lists(
@@ -139,3 +159,13 @@ def test_controls_touch_much_and_keep_little() -> None:
         assert len({item.span.start // 2_000 for item in ranked}) >= 8
         scores = evidence_kept(gold, [item.span for item in ranked], {document.id: document})
         assert scores["found"] == 0
+
+
+def test_the_lines_of_the_control_are_short() -> None:
+    text = "\n\n".join([" ".join(f"word{n}" for n in range(300)), "end", "x" * 100])
+    document = text_document("d", text)
+    sample = Sample("s1", "t", "?", (document,), Gold())
+    ranked = NAMES["line_a_page"](Methods.__new__(Methods)).rank(sample, lambda: False)
+    shown = [document.slice(item.span) for item in ranked]
+    assert max(map(len, shown)) <= 80
+    assert [word for line in shown for word in line.split()][:301] == text.split()[:301]

@@ -219,6 +219,9 @@ def test_structured_answers_by_hand() -> None:
     assert mapping_marks('{"k": []}', {"k": []}) == (1.0, 1.0)
     assert sequence_marks('["a", "c", "b"]', ["a", "b", "c"]) == (1.0, 1.0, pytest.approx(2 / 3))
     assert sequence_marks("a -> b", ["a", "b"])[2] == 1.0
+    for cited in ('["a", "b"] [1]', "1. a [1]\n2. b [2]", "a -> b [2, 3]"):
+        assert sequence_marks(cited, ["a", "b"]) == (1.0, 1.0, 1.0)
+    assert sequence_marks("[2019, 2020]", ["2019", "2020"]) == (1.0, 1.0, 1.0)
 
 
 def test_the_real_rows_load(data_dir: Path) -> None:

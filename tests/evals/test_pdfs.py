@@ -206,6 +206,7 @@ def test_anls_by_hand() -> None:
     assert anls.anls("kitten", "sitting") == pytest.approx(1 - 3 / 7)
     assert anls.anls("abcd", "wxyz") == 0.0
     assert anls.score("12.05%", "12", "Float") == 1.0
+    assert anls.score("12 [1]", "12", "Int") == anls.score("[8, 9]", "['8', '9']", "List") == 1.0
     assert anls.score("0.12", "12%", "Float") == 1.0
     assert anls.score("13", "12", "Float") == 0.0
     assert anls.score("['a.py']", "['a.py', 'b.py']", "List") == 0.0

@@ -13,8 +13,10 @@ import pytest
 from app.results import Record, read_records
 from documents import Evidence
 from documents.errors import Cancelled, DataError, ReasonerError, SettingsError
+from evals import provenance
 from evals.methods import Method
 from evals.report import write_report
+from evals.report.plots import plots_of
 from evals.report.ruler import ruler_tables
 from evals.runner import Limit, Plan, Runner
 from evals.same import differences
@@ -155,6 +157,25 @@ def test_rulers_summary_by_hand() -> None:
     # wAvg (inc) = (87.5 + 2 * 25) / 3, (dec) = (2 * 87.5 + 25) / 3
     row = ("cprs", "100 tokens", "", "2", "87.5", "25.0", "45.8", "66.7", "4,096")
     assert table.rows == (row,)
+
+
+def test_only_figures_are_drawn_along_an_axis() -> None:
+    record = made("t", 0, 1.0)
+    words = [replace(record, tags={"length": length}) for length in ("short", "long")]
+    assert plots_of(words, "string_match") == []
+    unmeasured = replace(record, scores={}, tags={"length": 10})
+    assert plots_of([unmeasured, replace(unmeasured, tags={"length": 20})], "string_match") == []
+    one = [replace(record, budget=budget) for budget in (-1, 0, 2_000)]  # a window, a threshold
+    assert plots_of(one, "string_match") == []
+    assert len(plots_of([*one, replace(record, budget=500)], "string_match")) == 1
+
+
+def test_a_record_says_whether_there_was_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert provenance.machine().endswith("no GPU used")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H100")
+    assert provenance.machine().endswith("H100")
 
 
 def test_packed_records_are_read_too(tmp_path: Path) -> None:
