@@ -134,6 +134,9 @@ class SmallCritic:
         units: Read,
         watch: tuple[Progress, IsCancelled],
     ) -> NDArray[np.float32]:
+        """The keep probabilities, weighed with the similarity of sentences and the words around
+        where the checkpoint says how. Raises `ModelUnavailableError` where the sentence encoder
+        cannot be had."""
         if self._fusion is None or not len(prepared.ids):
             return units.keep
         cosine = self.cosines(asked, prepared, units.places, watch)
