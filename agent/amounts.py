@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from agent.absence import asked_names
 from agent.cells import Row, row_at, table_around
 from agent.context import column_heads, headings
 from agent.figures import Figure, every
@@ -98,9 +99,12 @@ class Amounts:
     @cached_property
     def _wanted(self) -> tuple[frozenset[str], ...]:
         """The matter asked for: the stems of each of its words, those of the same meaning too."""
-        known = frozenset[str]().union(*map(_whose, self.documents.values()))
+        return self._matter(self.question)
+
+    def _matter(self, text: str) -> tuple[frozenset[str], ...]:
+        known = frozenset[str]().union(*map(whose, self.documents.values()))
         found = []
-        for word in re.findall(r"[^\W\d_][\w&]*", self.question):
+        for word in re.findall(r"[^\W\d_][\w&]*", text):
             folded = next(iter(tokens(word)), "")
             named = word[:1].isupper() and folded in known  # whose report it is
             if len(folded) > 2 and not named and not {folded, word.casefold()} & _IDLE:
@@ -136,11 +140,19 @@ class Amounts:
             return False
         row = row_at(document, offset)
         stems = _stems(_beside(document, offset, row))
-        held = sum(bool(stem & stems) for stem in self._wanted)
-        return 2 * held >= len(self._wanted) if row and self._strange else held > 0
+        return self._half(stems) if row and self._strange else any(s & stems for s in self._wanted)
+
+    def said_of(self, document: Document, row: Row) -> bool:
+        """Whether half of the matter, and every name in it, is said in or over a row."""
+        stems = _stems(_beside(document, row.cells[0].start, row))
+        named = self._matter(" ".join(asked_names(self.question)))
+        return self._half(stems) and all(stem & stems for stem in named)
+
+    def _half(self, stems: frozenset[str]) -> bool:
+        return 2 * sum(bool(stem & stems) for stem in self._wanted) >= len(self._wanted)
 
 
-def _whose(document: Document) -> frozenset[str]:
+def whose(document: Document) -> frozenset[str]:
     """The words of the names that a document goes by."""
     return tokens(" ".join([document.name, *profile_of(document).names]))
 
