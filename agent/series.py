@@ -20,13 +20,13 @@ from compressor.labels import words_asked
 from documents import Document, Evidence, Span, profile_of
 from documents.rows import initials, tokens
 
-_RISE = r"increas\w*|gr[eo]w\w*|ris(?:e|es|en|ing)|rose"
-_FALL = r"decreas\w*|declin\w*|fall\w*|fell|drop\w*|shr[aiu]nk\w*"
-CHANGE = rf"\b(?:chang\w*|differen\w*|{_RISE}|{_FALL})\b"
+RISE = r"increas\w*|gr[eo]w\w*|ris(?:e|es|en|ing)|rose"
+FALL = r"decreas\w*|declin\w*|fall\w*|fell|drop\w*|shr[aiu]nk\w*"
+CHANGE = rf"\b(?:chang\w*|differen\w*|{RISE}|{FALL})\b"
 PERCENT = r"\bper ?cent|%|\bgrowth\b|\brate of\b"
 _CHANGE = re.compile(CHANGE, re.IGNORECASE)
 _PERCENT = re.compile(PERCENT, re.IGNORECASE)
-_FALLS = re.compile(rf"\b(?:{_FALL})\b", re.IGNORECASE)
+_FALLS = re.compile(rf"\b(?:{FALL})\b", re.IGNORECASE)
 _AVERAGE = re.compile(r"\baverage\b|\bmean\b", re.IGNORECASE)
 _TOTAL = re.compile(r"\b(?:sum|total|combined|altogether)\b", re.IGNORECASE)
 _RANGE = re.compile(r"((?:19|20)\d\d)\s*(?:to|through|until|[–-])\s*((?:19|20)\d\d)")
