@@ -238,7 +238,8 @@ def _misplaced(
 
 def _of_another_year(one: Figure, text: str, said: str, question: str) -> Mistake | None:
     """Whether a sentence gives its figure for another year than the claim or question names."""
-    year = years_of(text, every(text)).get(one.start)
+    bare = _blank(DAY, text)
+    year = years_of(bare, every(bare)).get(one.start)
     wanted = period(said).years
     if not wanted and not (relative(said) or relative(question)):
         wanted = period(question).years

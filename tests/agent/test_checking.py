@@ -57,6 +57,10 @@ The cap on liability is €5,000,000.
 
 Volumes fell 12% in 2023.
 
+Rent was $512 million and $498 million for the years ended December 31, 2023 and 2022, respectively.
+
+Between 2022 and 2023 headcount rose from 4,100 to 4,500.
+
 The annual loss was $1,317 million.
 """
 SALES = "What were total net sales in 2023?"
@@ -200,6 +204,17 @@ def test_the_heads_of_a_quarterly_report(data_dir: Path, tmp_path: Path) -> None
         ("The cap", "The cap is €6 million.", "", "figure"),
         ("Volumes", "Volumes rose 12% in 2023.", "", "sense"),
         ("Volumes", "Volumes fell 12% in 2023.", "", ""),
+        ("Rent was", "Rent was $498 million in 2023.", "", "period"),
+        ("Rent was", "The answer is $512 million.", "What was rent in 2022?", "period"),
+        ("Rent was", "Rent was $512 million in 2023.", "", ""),
+        (
+            "Rent was",
+            "Rent was $512 million and $498 million in 2023 and 2022, respectively.",
+            "",
+            "",
+        ),
+        ("Between 2022", "Headcount was 4,100 in 2023.", "", "period"),
+        ("Between 2022", "Headcount was 4,500 in 2023.", "", ""),
         ("The annual loss", "The annual income was $1,317 million.", "", "sense"),
         ("| Operating income", "Operating income was 1,204 million in 2023.", "", "sense"),
         ("| Operating income", "The operating loss was 1,204 million in 2023.", "", ""),
