@@ -25,13 +25,15 @@ from policy import Delta, Message, Reasoner, Usage
 MOST_TOKENS = 128
 _PERCENT = re.compile(rf"{PERCENT}|\bmargin\b", re.IGNORECASE)
 _ASKS = re.compile(
-    rf"{_PERCENT.pattern}|\bdifference\b|\bchanges? (?:in|from|of|between)\b|\bratio\b|\baverage\b"
+    rf"{_PERCENT.pattern}|\bdifference\b|\bratio\b|\baverage\b"
+    rf"|(?<!what )\bchanges? (?:in|from|of|between)\b(?! control)"
     rf"|\b(?:in|de)crease\b.* from\b"
     rf"|\bhow (?:much|many) (?:more|less|fewer|higher|lower|larger|smaller)\b"
     rf"|\bhow (?:much|many|far)\b.*{CHANGE}|\bby (?:how much|what)\b"
     rf"|\b(?:sum|combined|altogether|in total)\b|\btotal\b[^?.]*\b(?:of|for|over)\b[^?.]*\band\b",
     re.IGNORECASE | re.DOTALL,
 )
+_ASKS_NO_FIGURE = re.compile(r"\s*(?:who|whom|whose|when|where|why)\b", re.IGNORECASE)
 _CHANGE_OF = re.compile(r"\(*\s*_(\d+)_\s*\)?\s*-\s*\(?\s*_(\d+)_\s*\)")
 """An expression that begins with a difference in parentheses: what a change is written as."""
 _SCHEMA: dict[str, Any] = {
@@ -59,7 +61,7 @@ class _Found:
 
 def asks_for_computation(question: str) -> bool:
     """Whether a question's words ask for a figure that is computed from others."""
-    return bool(_ASKS.search(question))
+    return bool(_ASKS.search(question)) and not _ASKS_NO_FIGURE.match(question)
 
 
 def ask(
