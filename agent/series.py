@@ -23,7 +23,10 @@ from documents.rows import initials, tokens
 RISE = r"increas\w*|gr[eo]w\w*|ris(?:e|es|en|ing)|rose"
 FALL = r"decreas\w*|declin\w*|fall\w*|fell|drop\w*|shr[aiu]nk\w*"
 CHANGE = rf"\b(?:chang\w*|differen\w*|{RISE}|{FALL})\b"
-PERCENT = r"(?<!\d)(?<!\d )(?:\bper ?cent|%)|\bgrowth\b|\brate of (?:growth|change|(?:in|de)crease|decline)\b"
+PERCENT = (
+    r"(?<!\d)(?<!\d )(?:\bper ?cent|%)|\bgrowth\b"
+    r"|\brate of (?:growth|change|(?:in|de)crease|decline)\b"
+)
 _CHANGE = re.compile(CHANGE, re.IGNORECASE)
 _PERCENT = re.compile(PERCENT, re.IGNORECASE)
 _FALLS = re.compile(rf"\b(?:{FALL})\b", re.IGNORECASE)
