@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from agent.absence import asked_names
 from agent.cells import Row, row_at, table_around
 from agent.context import column_heads, headings
 from agent.figures import Figure, every
@@ -98,21 +99,17 @@ class Amounts:
     @cached_property
     def _wanted(self) -> tuple[frozenset[str], ...]:
         """The matter asked for: the stems of each of its words, those of the same meaning too."""
-        known = frozenset[str]().union(*map(_whose, self.documents.values()))
-        found = []
-        for word in re.findall(r"[^\W\d_][\w&]*", self.question):
-            folded = next(iter(tokens(word)), "")
-            named = word[:1].isupper() and folded in known  # whose report it is
-            if len(folded) > 2 and not named and not {folded, word.casefold()} & _IDLE:
-                stem = folded[:_STEM]
-                found.append(frozenset({stem}).union(*(g for g in _SAME if stem in g)))
-        return tuple(dict.fromkeys(found))
+        return matter(self.question, self._known)
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset[str]().union(*map(whose, self.documents.values()))
 
     @cached_property
     def _strange(self) -> float:
         """The share of the matter's words that stand nowhere in the documents."""
-        stems = _stems(" ".join(document.text for document in self.documents.values()))
-        return sum(not (stem & stems) for stem in self._wanted) / len(self._wanted)
+        there = stems(" ".join(document.text for document in self.documents.values()))
+        return sum(not (stem & there) for stem in self._wanted) / len(self._wanted)
 
     @cached_property
     def _long(self) -> bool:
@@ -135,12 +132,35 @@ class Amounts:
         if self._long and 2 * self._strange >= 1:
             return False
         row = row_at(document, offset)
-        stems = _stems(_beside(document, offset, row))
-        held = sum(bool(stem & stems) for stem in self._wanted)
-        return 2 * held >= len(self._wanted) if row and self._strange else held > 0
+        there = stems(_beside(document, offset, row))
+        if row and self._strange:
+            return self._half(there)
+        return any(stem & there for stem in self._wanted)
+
+    def said_of(self, document: Document, row: Row) -> bool:
+        """Whether half of the matter, and every name in it, is said in or over a row."""
+        there = stems(_beside(document, row.cells[0].start, row))
+        named = matter(" ".join(asked_names(self.question)), self._known)
+        return self._half(there) and all(stem & there for stem in named)
+
+    def _half(self, there: frozenset[str]) -> bool:
+        return 2 * sum(bool(stem & there) for stem in self._wanted) >= len(self._wanted)
 
 
-def _whose(document: Document) -> frozenset[str]:
+def matter(text: str, known: frozenset[str] = frozenset()) -> tuple[frozenset[str], ...]:
+    """What a text speaks of: the stems of each of its words, those of the same meaning too.
+    Capitalised words that are ``known`` say whose it is."""
+    found = []
+    for word in re.findall(r"[^\W\d_][\w&]*", text):
+        folded = next(iter(tokens(word)), "")
+        named = word[:1].isupper() and folded in known
+        if len(folded) > 2 and not named and not {folded, word.casefold()} & _IDLE:
+            stem = folded[:_STEM]
+            found.append(frozenset({stem}).union(*(g for g in _SAME if stem in g)))
+    return tuple(dict.fromkeys(found))
+
+
+def whose(document: Document) -> frozenset[str]:
     """The words of the names that a document goes by."""
     return tokens(" ".join([document.name, *profile_of(document).names]))
 
@@ -165,5 +185,6 @@ def _sentences(document: Document, figure: Span) -> Span:
     return document.span(start, after.start() if after else end)
 
 
-def _stems(text: str) -> frozenset[str]:
+def stems(text: str) -> frozenset[str]:
+    """The beginnings of a text's words."""
     return frozenset(word[:_STEM] for word in tokens(text))

@@ -13,17 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from agent.amounts import matter, stems
 from agent.cells import Cell, Line, Row, row_at, table_around
 from agent.context import column_heads
 from agent.dates import DATE, DAY, YEAR, another, period, relative, years_of
 from agent.figures import EXCEPTIONS, POWERS, Figure, every, keys, scale_over
+from agent.sense import below_zero, opposite
 from agent.values import Mistake, MistakeKind
 from documents import Document, Span
 from documents.rows import initials, tokens
 
-CONTRADICTS: frozenset[MistakeKind] = frozenset({"row", "period", "unit", "scale"})
+CONTRADICTS: frozenset[MistakeKind] = frozenset({"row", "period", "unit", "scale", "sense"})
 """Kinds that say that the quote tells otherwise; the rest say that it does not tell."""
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w&'’.-]*[A-Za-z](?:\s+[A-Z][\w&'’.-]*[A-Za-z])*")
+_EACH = re.compile(r"\bper\b|\bEPS\b")
 _RATE = re.compile(r"%|percent|per cent|\brate\b|\bmargin\b|\bshare\b|\bratio\b", re.IGNORECASE)
 _FORM = re.compile(r"\b(?:10|20|40|8|6)-[KQF]\b")
 _TITLE_PAGE = 2_000
@@ -49,7 +52,8 @@ def mistakes(
     claim: str, document: Document, quote: Span, question: str = ""
 ) -> tuple[Mistake, ...]:
     """What is wrong with a claim that cites the quote. A claim without figures, dates and names
-    is held up by half of its words."""
+    is held up by half of its words; one that has only years and small numbers, which stand in many
+    places, must speak of something that the quote speaks of, or answer what it does."""
     text = document.slice(quote)
     over = [document.slice(heading) for heading in document.headings_above(quote.start)]
     frame = " ".join(
@@ -69,10 +73,13 @@ def mistakes(
     found += [_absent("figure", one.key) for one in said if one.year and one.key not in there]
     found += [_absent("date", date) for date in dates if fold(date) not in folded]
     found += [_absent("name", name) for name in names(bare) if fold(name) not in folded]
-    if not (said or dates or found):
-        wanted = words(claim)
-        if not wanted or len(wanted & words(text)) < len(wanted) / 2:
-            found.append(Mistake("words", "The evidence cited does not say this."))
+    if opposite(claim, text):
+        found.append(Mistake("sense", f"The evidence says the opposite: “{text}”"))
+    telling = any(not _counts(one) for one in amounts) or any(fold(d) in fold(text) for d in dates)
+    if not (telling or found):
+        beside = " ".join([text, *over])
+        held = _shares(bare, question, beside) if said or dates else _half_said(claim, text)
+        found += [] if held else [Mistake("words", "The evidence cited does not say this.")]
     return tuple(found)
 
 
@@ -152,6 +159,16 @@ class _Asked:
         return self.claim
 
 
+def _half_said(claim: str, text: str) -> bool:
+    wanted = words(claim)
+    return bool(wanted) and len(wanted & words(text)) >= len(wanted) / 2
+
+
+def _shares(claim: str, question: str, text: str) -> bool:
+    there, wanted = stems(text), matter(claim) or matter(question)
+    return not wanted or any(stem & there for stem in wanted)
+
+
 def _of_figure(
     figure: Figure, amounts: Sequence[Figure], asked: _Asked, document: Document, quote: Span
 ) -> Mistake | None:
@@ -170,7 +187,10 @@ def _of_figure(
             continue
         wrong = _unlike(figure, one, scale, row, cell)
         if wrong is None and row is not None and cell is not None:
-            wrong = _misplaced(cell, row, document, asked.of(figure, amounts), asked.question)
+            said = asked.of(figure, amounts)
+            wrong = _misplaced(cell, row, document, said, asked.question)
+            if one.value < 0 < figure.value and below_zero(row.label, f"{said} {asked.question}"):
+                wrong = wrong or Mistake("sense", f"{one.key} stands there as a loss.")
         if wrong is None and row is None:
             wrong = _of_another_year(
                 one, document.slice(quote), asked.of(figure, amounts), asked.question
@@ -189,6 +209,10 @@ def _unlike(
         beside = " ".join([row.label if row else "", *(cell.heads if cell else ())])
         if row is None or not _RATE.search(beside):
             return Mistake("unit", f"{one.key} is not a percentage there.")
+    if one.unit == "%" and (figure.scale or figure.unit not in ("", "%")):
+        return Mistake("unit", f"{one.key} is a percentage there.")
+    if figure.scale and figure.key == one.key and row and not one.scale and _EACH.search(row.label):
+        return Mistake("scale", f"{one.key} is an amount for each there, not in {figure.scale}s.")
     currencies = {figure.unit, one.unit} - {"", "%"}
     if len(currencies) == 2:
         return Mistake("unit", f"{one.key} is in {one.unit} there, not in {figure.unit}.")
@@ -214,7 +238,8 @@ def _misplaced(
 
 def _of_another_year(one: Figure, text: str, said: str, question: str) -> Mistake | None:
     """Whether a sentence gives its figure for another year than the claim or question names."""
-    year = years_of(text, every(text)).get(one.start)
+    bare = _blank(DAY, text)
+    year = years_of(bare, every(bare)).get(one.start)
     wanted = period(said).years
     if not wanted and not (relative(said) or relative(question)):
         wanted = period(question).years
@@ -224,8 +249,11 @@ def _of_another_year(one: Figure, text: str, said: str, question: str) -> Mistak
 
 
 def _rounded(figure: Figure, one: Figure, scale: str) -> bool:
-    """Whether a figure in another scale is the printed one, to half a unit of its last digit."""
-    if not scale or len(figure.key.replace(".", "").rstrip("0")) < 2:
+    """Whether a figure in another scale is the printed one, to half a unit of its last digit; one
+    that is printed without a scale must be it exactly."""
+    if not scale:
+        return figure.scale != "" and abs(figure.amount) == abs(one.value)
+    if len(figure.key.replace(".", "").rstrip("0")) < 2:
         return False
     step = Decimal(1).scaleb(POWERS[figure.scale] - figure.decimals)
     exact = abs(one.value).scaleb(POWERS[scale])

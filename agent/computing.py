@@ -16,22 +16,24 @@ from agent.citations import quote_at
 from agent.context import render
 from agent.dates import period, relative
 from agent.figures import EXCEPTIONS, Figure, numbers, printed, scale_over
+from agent.series import CHANGE, PERCENT
 from agent.values import Citation, CitedBy, Computed, ComputedOperand
-from documents import Document, Evidence, IsCancelled
+from documents import Document, Evidence, IsCancelled, Span
 from documents.errors import ExpressionError, ReasonerError
 from policy import Delta, Message, Reasoner, Usage
 
 MOST_TOKENS = 128
-_CHANGE = r"(?:grow|grew|grown|increase|decrease|decline|fall|fell|rise|rose|change|drop|shrink)\w*"
-_PERCENT = re.compile(r"\bpercent|\bper cent\b|%|\bgrowth\b|\bmargin\b|\brate of\b", re.IGNORECASE)
+_PERCENT = re.compile(rf"{PERCENT}|\bmargin\b", re.IGNORECASE)
 _ASKS = re.compile(
-    rf"{_PERCENT.pattern}|\bdifference\b|\bchanges? (?:in|from|of|between)\b|\bratio\b|\baverage\b"
+    rf"{_PERCENT.pattern}|\bdifference\b|\bratio\b|\baverage\b"
+    rf"|(?<!what )\bchanges? (?:in|from|of|between)\b(?! control)"
     rf"|\b(?:in|de)crease\b.* from\b"
     rf"|\bhow (?:much|many) (?:more|less|fewer|higher|lower|larger|smaller)\b"
-    rf"|\bhow (?:much|many|far)\b.*\b{_CHANGE}|\bby (?:how much|what)\b"
+    rf"|\bhow (?:much|many|far)\b.*{CHANGE}|\bby (?:how much|what)\b"
     rf"|\b(?:sum|combined|altogether|in total)\b|\btotal\b[^?.]*\b(?:of|for|over)\b[^?.]*\band\b",
     re.IGNORECASE | re.DOTALL,
 )
+_ASKS_NO_FIGURE = re.compile(r"\s*(?:who|whom|whose|when|where|why)\b", re.IGNORECASE)
 _CHANGE_OF = re.compile(r"\(*\s*_(\d+)_\s*\)?\s*-\s*\(?\s*_(\d+)_\s*\)")
 """An expression that begins with a difference in parentheses: what a change is written as."""
 _SCHEMA: dict[str, Any] = {
@@ -59,7 +61,7 @@ class _Found:
 
 def asks_for_computation(question: str) -> bool:
     """Whether a question's words ask for a figure that is computed from others."""
-    return bool(_ASKS.search(question))
+    return bool(_ASKS.search(question)) and not _ASKS_NO_FIGURE.match(question)
 
 
 def ask(
@@ -95,15 +97,17 @@ def computed(
     evidence: Sequence[Evidence],
     documents: Mapping[str, Document],
     *,
-    by: CitedBy = "reasoner",
+    row: Span | None = None,
 ) -> Computed:
-    """What an expression over the evidence's figures comes to. Raises `ExpressionError`. One ``by``
-    longdoc has the periods that are asked for."""
+    """What an expression over the evidence's figures comes to. Raises `ExpressionError`. One over
+    a ``row`` is longdoc's, of the periods that are asked for: its figures stand in that row, and
+    two of them may be alike."""
+    by: CitedBy = "longdoc" if row else "reasoner"
     parsed = parse(expression)
     used: dict[Operand, _Found] = {}
 
     def find(operand: Operand) -> Quantity | None:
-        found = _find(operand, evidence, documents)
+        found = _find(operand, evidence, documents, row)
         if found is None:
             return None
         used[operand] = found
@@ -112,9 +116,9 @@ def computed(
         return Quantity(Fraction(one.value), kind, one.unit, one.scale, one.decimals)  # type: ignore[arg-type]  # a Literal
 
     result = evaluate(parsed, find)
-    if len(used) < 2:
+    if len(used) < 2 and not row:
         raise ExpressionError("The expression computes nothing from two figures or more.")
-    if by == "reasoner":
+    if not row:
         _check_periods(parsed, used, question, evidence, documents)
     if result.kind == "ratio" and _PERCENT.search(question):
         result = replace(result, value=result.value * 100, kind="percent", unit="%", decimals=2)
@@ -227,21 +231,24 @@ def _heads(
 
 
 def _find(
-    operand: Operand, evidence: Sequence[Evidence], documents: Mapping[str, Document]
+    operand: Operand,
+    evidence: Sequence[Evidence],
+    documents: Mapping[str, Document],
+    row: Span | None,
 ) -> _Found | None:
-    """Where an operand stands, as printed: in the evidence it names, or in the first that has it.
-    Raises where its sign cannot be told."""
+    """Where an operand stands, as printed: in the evidence it names, or in the first that has it;
+    in ``row`` alone if there is one. Raises where its sign cannot be told."""
     wanted = list(printed(operand.shown))
     if len(wanted) != 1:
         return None
     numbers = range(1, len(evidence) + 1)
     if operand.n is not None:
         numbers = range(operand.n, operand.n + 1) if operand.n in numbers else range(0)
-    as_is = _standing(wanted[0], numbers, evidence, documents)
+    as_is = _standing(wanted[0], numbers, evidence, documents, row)
     if not operand.bracketed:
         return as_is
     negative = replace(wanted[0], value=-wanted[0].value)
-    bracketed = _standing(negative, numbers, evidence, documents)
+    bracketed = _standing(negative, numbers, evidence, documents, row)
     if as_is and bracketed:
         raise ExpressionError(f"({operand.shown}) stands there with and without parentheses.")
     return as_is or bracketed
@@ -252,6 +259,7 @@ def _standing(
     numbers: Sequence[int],
     evidence: Sequence[Evidence],
     documents: Mapping[str, Document],
+    row: Span | None,
 ) -> _Found | None:
     for n in numbers:
         span = evidence[n - 1].span
@@ -259,6 +267,8 @@ def _standing(
         text = document.slice(span)
         for one in printed(text):
             if one.value != wanted.value or not _fits(wanted, one):
+                continue
+            if row and not row.start <= span.start + one.start < row.end:
                 continue
             scale = one.scale
             if not scale and one.unit != "%":

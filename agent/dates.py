@@ -18,10 +18,13 @@ DAY = re.compile(rf"\b({MONTH})\s+(\d{{1,2}})\b|\b(\d{{1,2}})\s+({MONTH})(?![A-Z
 _LASTS: tuple[tuple[frozenset[str], re.Pattern[str]], ...] = tuple(
     (frozenset(months.split()), re.compile(pattern, re.IGNORECASE))
     for months, pattern in (
-        ("3", r"\b(?:three|3)[\s-]months?\b|\bquarter(?:ly)?\b|\bQ[1-4]\b|\bthirteen weeks\b"),
-        ("6", r"\b(?:six|6)[\s-]months?\b|\bhalf[\s-]year\b|\bH[12]\b|\btwenty-six weeks\b"),
-        ("9", r"\b(?:nine|9)[\s-]months?\b|\bthirty-nine weeks\b"),
-        ("12", r"\b(?:twelve|12)[\s-]months?\b|\b(?:full|fiscal|financial) year\b|\byear ended\b"),
+        ("3", r"\b(?:three|3)[\s-]months?\b|\bquarter(?:s|ly)?\b|\bQ[1-4]\b"
+         r"|\b(?:thirteen|13) weeks\b"),
+        ("6", r"\b(?:six|6)[\s-]months?\b|\bhalf[\s-]year\b|\bH[12]\b"
+         r"|\b(?:twenty-six|26) weeks\b"),
+        ("9", r"\b(?:nine|9)[\s-]months?\b|\b(?:thirty-nine|39) weeks\b"),
+        ("12", r"\b(?:twelve|12)[\s-]months?\b|\b(?:full|fiscal|financial) years?\b"
+         r"|\byears? ended\b|\b(?:fifty-two|52) weeks\b"),
         ("6 9", r"\bYTD\b|\byear[\s-]to[\s-]date\b"),
     )
 )  # fmt: skip
@@ -33,6 +36,7 @@ _RELATIVE = re.compile(
     r"|\bfrom\b.{0,40}\bto\b",
     re.IGNORECASE,
 )
+_WAYS = tuple(re.compile(rf"\b{way}\s+(?:US)?[$€£¥]?\s?$") for way in ("from", "to"))
 _LABELLED = re.compile(r"(?<!\d)((?:19|20)\d\d)\s*:\s*[$€£¥]?\s*$")
 
 
@@ -87,7 +91,8 @@ def another(asked: Period, here: Period, others: Iterable[Period], asked_text: s
 
 def years_of(text: str, figures: Iterable[Figure]) -> dict[int, str]:
     """The year that each figure of a sentence is of, by the figure's start: where a year and a
-    colon stand before it, or where figures and years take turns."""
+    colon stand before it, where figures and years take turns, or come "respectively", or where
+    both go from one to another."""
     found = list(figures)
     labelled = {
         figure.start: match[1]
@@ -104,4 +109,8 @@ def years_of(text: str, figures: Iterable[Figure]) -> dict[int, str]:
     pairs = list(zip(turns[::2], turns[1::2], strict=True))
     if all(bool(a[1]) != bool(b[1]) and bool(a[1]) == bool(pairs[0][0][1]) for a, b in pairs):
         return {(b if a[1] else a)[0]: a[1] or b[1] for a, b in pairs}
+    ways = [text[max(0, start - 10) : start] for start, _ in amounts]
+    moves = len(ways) == 2 and all(form.search(way) for form, way in zip(_WAYS, ways, strict=True))
+    if re.search(r"\brespectively\b", text) or (moves and years[0][1] < years[1][1]):
+        return {start: year for (start, _), (_, year) in zip(amounts, years, strict=True)}
     return {}

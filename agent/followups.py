@@ -67,6 +67,13 @@ _SUBJECT = re.compile(
 _QUARTERS = re.compile(r"\b(?:Q[1-4]|[1-4]Q|FY)(?=\d\d|\b)", re.IGNORECASE)
 
 
+_BOUND = re.compile(
+    r"^(?:after|before|since|until|till|from|through|compared?|versus|vs|against|relative|than)\b",
+    re.IGNORECASE,
+)
+"""What opens no period of its own: one side of a comparison, or an open end."""
+
+
 def leans(text: str) -> bool:
     """Whether a question cannot be understood without what was asked before it."""
     core = _core(text)
@@ -157,7 +164,8 @@ def _in_period(core: str, before: str) -> str | None:
     year = {one.value for one in periods.years(core)}
     quarter = {one.value for one in periods.quarters(core)}
     days = periods.dates(core)
-    if max(len(year), len(quarter), len(days)) > 1 or not (year or quarter):
+    several = max(len(year), len(quarter), len(days)) > 1
+    if several or not (year or quarter) or _BOUND.match(core):
         return None
     if days:
         return _on_day(core[days[0][1] : days[0][2]], before)
@@ -200,8 +208,12 @@ def _in_quarter(quarter: int, year: int | None, before: str) -> str | None:
 
 
 def _with_name(name: str, core: str, before: str) -> str | None:
-    """Another name in the place of the only one, or added where there is none."""
+    """Another name in the place of the only one, or added where there is none, or where it is a
+    place."""
     there = names(before)
+    owned = re.search(r"\b[A-Z][\w&.-]*['’]s?\s", before)
+    if owned and re.match(r"in\b", core, re.IGNORECASE):
+        return f"{before[:-1]} in {name}?"
     owners = [one for one in there if re.search(rf"{re.escape(one)}['’]", before)]
     one = owners if len(set(owners)) == 1 else there
     if not there:

@@ -25,7 +25,6 @@ from agent.gathering import Errand, key_of
 from agent.planning import MOST_ERRANDS
 from agent.searching import assemble, gather, judge, plan, sends
 from agent.state import Deps, State, evidence_of, plan_of, spent
-from agent.values import CitedBy
 from agent.verifying import after_verify, repair, verify
 from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
 from documents.progress import check, within
@@ -201,14 +200,14 @@ def compute(state: State, runtime: Runtime[Deps]) -> State:
         return {"computed": ""}
     evidence, used = evidence_of(state), PolicyUsage()
     try:
-        by: CitedBy = "longdoc"
-        said = series.expression(question, evidence, deps.documents)
-        if said is None:
-            by = "reasoner"
+        if ruled := series.expression(question, evidence, deps.documents):
+            said, row = ruled
+            done = computing.computed(said, question, evidence, deps.documents, row=row)
+        else:
             said, used = computing.ask(
                 question, evidence, deps.documents, deps.reasoner(), deps.cancelled
             )
-        done = computing.computed(said, question, evidence, deps.documents, by=by)
+            done = computing.computed(said, question, evidence, deps.documents)
     except (ExpressionError, ReasonerError) as error:
         deps.emit("computed", {"failed": error.message})
         added, update = (WITHHELD if lost else ""), State(computed="")

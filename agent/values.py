@@ -11,7 +11,7 @@ from documents import Document, Evidence, IsCancelled, Progress, Span
 StrategyName = Literal["cprs", "rag", "full"]
 Verdict = Literal["answered", "partly", "not_in_documents"]
 CitedBy = Literal["reasoner", "longdoc"]
-MistakeKind = Literal["figure", "row", "period", "unit", "scale", "date", "name", "words"]
+MistakeKind = Literal["figure", "row", "period", "unit", "scale", "sense", "date", "name", "words"]
 Granularity = Literal["word", "sentence", "row", "paragraph"]
 Count = Callable[[str], int]
 """How many tokens the reasoner makes of a text."""

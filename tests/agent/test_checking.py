@@ -34,6 +34,34 @@ REPORT = """# Halden Marine plc
 In 2023 the port took 512 ships, and in 2022 498 ships.
 
 Fees (2022: €77 million) were €81 million.
+
+## Per share and below zero (in millions, except per share)
+
+| Item | 2023 | 2022 |
+|---|---|---|
+| Operating income (loss) | (1,204) | 1,100 |
+| Net cash used in investing activities | (3,705) | (2,086) |
+| Diluted earnings per share | 6.13 | 6.11 |
+
+## Agreement
+
+The agreement may be terminated on 30 days' notice.
+
+Payment is due within 45 days of invoice.
+
+The Supplier shall not be liable for indirect damages.
+
+The Tenant shall not assign the lease without consent.
+
+The cap on liability is €5,000,000.
+
+Volumes fell 12% in 2023.
+
+Rent was $512 million and $498 million for the years ended December 31, 2023 and 2022, respectively.
+
+Between 2022 and 2023 headcount rose from 4,100 to 4,500.
+
+The annual loss was $1,317 million.
 """
 SALES = "What were total net sales in 2023?"
 
@@ -158,3 +186,46 @@ def test_the_heads_of_a_quarterly_report(data_dir: Path, tmp_path: Path) -> None
         claim = f"Therefore, the answer is ${figure}."
         found = _kinds(document, "Total net sales\t81,797", claim, question)
         assert found == set(kind.split())
+
+
+@pytest.mark.parametrize(
+    ("quote", "claim", "question", "kinds"),
+    [
+        ("The agreement", "The notice period is 30 days.", "", ""),
+        ("Payment is", "The notice period is 45 days.", "", "words"),
+        ("Payment is", "The answer is 45 days.", "What is the notice period?", "words"),
+        ("Payment is", "The answer is 45 days.", "When is payment due?", ""),
+        ("In 2023 the port", "The company was acquired by a rival in 2023.", "", "words"),
+        ("The Supplier", "The Supplier shall be liable for indirect damages.", "", "sense"),
+        ("The Supplier", "The Supplier is not liable for indirect damages.", "", ""),
+        ("The agreement", "The agreement may not be terminated on notice.", "", "sense"),
+        ("The Tenant", "The Tenant may assign the lease with consent.", "", ""),
+        ("The cap", "The cap is €5 million.", "", ""),
+        ("The cap", "The cap is €6 million.", "", "figure"),
+        ("Volumes", "Volumes rose 12% in 2023.", "", "sense"),
+        ("Volumes", "Volumes fell 12% in 2023.", "", ""),
+        ("Rent was", "Rent was $498 million in 2023.", "", "period"),
+        ("Rent was", "The answer is $512 million.", "What was rent in 2022?", "period"),
+        ("Rent was", "Rent was $512 million in 2023.", "", ""),
+        (
+            "Rent was",
+            "Rent was $512 million and $498 million in 2023 and 2022, respectively.",
+            "",
+            "",
+        ),
+        ("Between 2022", "Headcount was 4,100 in 2023.", "", "period"),
+        ("Between 2022", "Headcount was 4,500 in 2023.", "", ""),
+        ("The annual loss", "The annual income was $1,317 million.", "", "sense"),
+        ("| Operating income", "Operating income was 1,204 million in 2023.", "", "sense"),
+        ("| Operating income", "The operating loss was 1,204 million in 2023.", "", ""),
+        ("| Operating income", "Operating income was (1,204) million in 2023.", "", ""),
+        ("| Net cash", "Net cash used in investing activities was 3,705 in 2023.", "", ""),
+        ("| Diluted", "Diluted earnings per share were $6.13 million.", "", "scale"),
+        ("| Diluted", "Diluted earnings per share were $6.13 in 2023.", "", ""),
+        ("| Gross margin", "The gross margin was $44.5 million in 2023.", "", "unit"),
+    ],
+)
+def test_the_opposite_and_what_is_of_something_else_do_not_hold(
+    report: Document, quote: str, claim: str, question: str, kinds: str
+) -> None:
+    assert _kinds(report, quote, claim, question) == set(kinds.split())

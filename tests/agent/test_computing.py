@@ -54,6 +54,11 @@ SENTENCE = "Computed: (81,797 − 82,959) / 82,959 = −1.40 % [1]."
         ("What were total net sales in 2023?", False),
         ("Who chairs the board?", False),
         ("What was revenue in 2023?", False),
+        ("Is there a change of control clause?", False),
+        ("What changes in accounting policies were made?", False),
+        ("Are the 4.25% notes secured?", False),
+        ("Who holds the largest percentage of shares?", False),
+        ("What was the % change in revenue?", True),
     ],
 )
 def test_which_questions_ask_for_a_computation(question: str, asks: bool) -> None:
