@@ -112,7 +112,8 @@ class SentenceEncoder:
             for (first, last), hidden in zip(
                 batch, self._hidden([prepared.ids[a:b].tolist() for a, b in batch]), strict=True
             ):
-                owners = np.searchsorted(bounds, np.arange(first, last), side="right") - 1
+                tokens = np.arange(first, last, dtype=bounds.dtype)  # else all bounds are copied
+                owners = np.searchsorted(bounds, tokens, side="right") - 1
                 begins = np.flatnonzero(np.diff(owners, prepend=-1))
                 sums[owners[begins]] += np.add.reduceat(hidden[1:-1], begins)
             done += len(batch)

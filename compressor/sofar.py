@@ -30,7 +30,8 @@ class SoFar:
     def add(self, window: Window, scores: TokenScores) -> None:
         """Take in one window."""
         prepared = window.prepared
-        first, last = np.searchsorted(prepared.pieces, (window.first, window.last))
+        ends = np.array((window.first, window.last), prepared.pieces.dtype)  # else all are copied
+        first, last = np.searchsorted(prepared.pieces, ends)
         edges = prepared.pieces[first : last + 1]
         if len(edges) > 1:  # else it is a part of one piece
             sums = np.add.reduceat(scores.keep, edges[:-1] - window.first)

@@ -127,8 +127,9 @@ class Document:
         span stands nowhere."""
         if not len(span):
             return ()
-        first = int(np.searchsorted(self.words.ends, span.start, side="right"))
-        last = int(np.searchsorted(self.words.starts, span.end, side="left"))
+        # int32 as they are: for another type numpy would first copy the whole array
+        first = int(np.searchsorted(self.words.ends, np.int32(span.start), side="right"))
+        last = int(np.searchsorted(self.words.starts, np.int32(span.end), side="left"))
         found: dict[int, Box] = {}
         for index in range(first, last):
             line, page = int(self.words.lines[index]), int(self.words.pages[index])

@@ -179,8 +179,7 @@ class DocumentStore:
     def collection(self, name: str) -> Names:
         """The ids of a collection's documents, in the order they came to the library."""
         with storage_errors(self.home):
-            found = self._index.collection(name)
-        return found or _no_collection(name)
+            return self._index.collection(name) or _no_collection(name)
 
     def add_to_collection(self, name: str, identities: Sequence[str]) -> None:
         """Puts documents into a collection, which need not exist yet."""
@@ -347,11 +346,10 @@ class DocumentStore:
     def _sweep(self) -> None:
         """Removes what stopped readings left a week ago and nobody took up."""
         listed = {info.id for info in self._index.all()}
-        oldest = time.time() - _STALE_S
         for folder in ("partial", "files", "documents"):
             for path in (self.home / folder).iterdir():
                 with suppress(FileNotFoundError):  # another process was faster
-                    if path.stem not in listed and path.stat().st_mtime < oldest:
+                    if path.stem not in listed and path.stat().st_mtime < time.time() - _STALE_S:
                         path.unlink()
 
     def _file(self, identity: str, suffix: str) -> Path:

@@ -135,7 +135,8 @@ class Methods:
 
     def rag_sentences(self) -> Method:
         """Control: RAG's best chunks cut into sentences, each ranked by the same embedder."""
-        return Method("rag_sentences", self._rag_sentences, cut_last=False)
+        forget = self.dense().forget
+        return Method("rag_sentences", self._rag_sentences, cut_last=False, forget=forget)
 
     def longllmlingua(self) -> Method:
         """LongLLMLingua over SmolLM2-135M. `SettingsError` where it has no environment."""

@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 
 import box_check
+import numpy as np
 import pymupdf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pdf_pages import PROSE, make, read, write
 
-from documents import Block, Box, Document
+from documents import Block, Box, Document, Words
 from documents.codec import decode_document, encode_document
 
 
@@ -140,3 +141,14 @@ def test_headings_above_are_found_at_once_in_a_very_long_text() -> None:
     for offset in range(4, 400_000, 200):
         assert document.headings_above(offset) == (document.span(2, 3),)
     assert time.monotonic() - started < 5  # looking at every block took a minute
+
+
+def test_boxes_are_found_at_once_in_a_very_long_text() -> None:
+    starts = np.arange(0, 4_000_000, 2, dtype=np.int32)
+    flat = np.zeros(len(starts), np.int32)
+    words = Words(starts, starts + np.int32(1), flat, np.ones((len(starts), 4), np.float32), flat)
+    document = Document("long", "long.pdf", "", (), (), words)
+    started = time.monotonic()
+    for start in range(0, 4_000_000, 4_000):
+        assert document.boxes(document.span(start, start + 1)) == (Box(0, 1, 1, 1, 1),)
+    assert time.monotonic() - started < 1  # copying the map each time took several seconds

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from app.results import Record, read_records
+from app.settings import load_settings
 from documents import Evidence
 from documents.errors import Cancelled, DataError, ReasonerError, SettingsError
 from evals import provenance
-from evals.methods import Method
+from evals.methods import Method, Methods
 from evals.report import write_report
 from evals.report.plots import plots_of
 from evals.report.ruler import ruler_tables
@@ -227,3 +228,11 @@ def test_what_is_kept_about_a_document_serves_all_questions_in_a_row(tmp_path: P
     plan = Plan([method], [Limit(60)], answer=False)
     Runner(tmp_path / "records.jsonl", REASONER, resume=False).run(Shared(), setup(), plan)
     assert done == ["s0", "again", "list 0", "s2", "list 2"]
+
+
+def test_an_index_of_the_control_is_dropped_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Methods, "_model", lambda _: None)
+    methods = Methods(load_settings(), REASONER, tmp_path)
+    assert all(methods.get(name).forget for name in ("rag", "rag_100", "rag_sentences"))
