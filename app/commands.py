@@ -125,12 +125,12 @@ def _rows(inputs: Sequence[str], options: Options) -> list[Row]:
 def read_questions(path: Path) -> Iterator[Row]:
     """The rows of a CSV or JSONL file. ``paths`` is a list, or text split as a shell does."""
     try:
-        text = path.read_text("utf-8-sig")
-        if path.suffix == ".csv":
-            rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as lines:  # a cell may have several
+            if path.suffix.lower() == ".csv":
+                rows: list[dict[str, Any]] = list(csv.DictReader(lines))
+            else:
+                rows = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError, csv.Error) as error:
         raise QuestionError(
             f"{path} cannot be read as questions: {error}.",
             "Give a .csv with a header line or a .jsonl file, with a column `question`.",
@@ -140,14 +140,25 @@ def read_questions(path: Path) -> Iterator[Row]:
             raise QuestionError(
                 f"{path}: row {number} has no `question`.", "Name the column `question`."
             )
-        named = row.get("paths") or ()
-        paths = shlex.split(named) if isinstance(named, str) else named
         yield Row(
             str(row["question"] or ""),
-            tuple(str(p) for p in paths),
+            _named(row.get("paths") or (), f"{path}: row {number}"),
             str(row.get("document") or ""),
             str(row.get("collection") or ""),
         )
+
+
+def _named(paths: object, where: str) -> tuple[str, ...]:
+    try:
+        listed = shlex.split(paths) if isinstance(paths, str) else paths
+    except ValueError as error:
+        raise QuestionError(
+            f"{where}: `paths` cannot be split: {error}.",
+            "Put a name with an apostrophe in double quotes, or give a list in a .jsonl file.",
+        ) from error
+    if not isinstance(listed, list | tuple):
+        raise QuestionError(f"{where}: `paths` is neither text nor a list.", "Name files there.")
+    return tuple(str(one) for one in listed)
 
 
 def _prepare(
