@@ -18,7 +18,7 @@ from app.stopping import stoppable
 from app.terminal import Bars, say, write, write_json
 from app.threads import documents_of, following, thread_named
 from app.watch import SEARCHING
-from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
+from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError, unexpected
 
 STRATEGIES = ("cprs", "rag", "full")
 MODES = ("select", "memory")
@@ -90,11 +90,11 @@ def _each(
         for row in rows:
             try:
                 result = one(service, row, watch)
-            except LongdocError as error:
+            except Exception as error:
                 if options.questions is None or isinstance(error, Cancelled):
                     raise
-                failed = error
-                result = {"schema": 1, "question": row.question} | _error(error)
+                failed = _foreseen(error)
+                result = {"schema": 1, "question": row.question} | _error(failed)
             bars.hide()
             if quiet:
                 write_json(result)
@@ -102,6 +102,11 @@ def _each(
                 show(result)
     if failed is not None:
         sys.exit(failed.exit_code)
+
+
+def _foreseen(error: Exception) -> LongdocError:
+    """The error of one row, which does not keep the rows after it from being answered."""
+    return error if isinstance(error, LongdocError) else LongdocError(unexpected(error))
 
 
 def _error(error: LongdocError) -> dict[str, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from app.commands import read_questions
+from app.commands import Options, ask, read_questions
+from app.service import Question, Service
 from documents.errors import QuestionError
 
 
@@ -43,3 +45,26 @@ def test_what_cannot_be_read_is_said(tmp_path: Path, name: str, text: str, named
         _read(tmp_path, name, text)
     assert named in caught.value.message
     assert caught.value.hint
+
+
+def test_a_row_that_fails_in_an_unforeseen_way_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LONGDOC_HOME", str(tmp_path / "home"))
+    report, table = tmp_path / "report.md", tmp_path / "questions.csv"
+    report.write_text("Sales were 5 million.\n")
+    table.write_text("question\nfirst?\nsecond?\n")
+
+    def run(service: Service, question: Question, **_: object) -> dict[str, object]:
+        if question.text == "first?":
+            raise ZeroDivisionError("division by zero")
+        return {"question": question.text}
+
+    monkeypatch.setattr(Service, "run", run)
+    options = Options("full", 0, "default", "", False, table)
+    with pytest.raises(SystemExit) as left:
+        ask([str(report)], options)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert "ZeroDivisionError" in first["error"]
+    assert second == {"question": "second?"}
+    assert left.value.code == 1
