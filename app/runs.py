@@ -301,8 +301,9 @@ class RunLog:
 
     @contextmanager
     def _db(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection. A statement is a transaction unless one is begun. What SQLite
-        refuses is a `StorageError`; an event or text of a run that is no more, `UnknownRunError`."""
+        """This thread's connection; a statement is a transaction unless one is begun. What SQLite
+        refuses is a `StorageError`, of an event or text of a run that is no more `UnknownRunError`.
+        """
         try:
             with self._connection() as db:
                 yield db
