@@ -70,7 +70,9 @@ def read_records(path: Path) -> Iterator[Record]:
                 if line.endswith("\n"):
                     yield _record(line, path, number)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.", "Run evals first.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}.", "Run evals first."
+        ) from error
 
 
 def _opened(path: Path) -> TextIO:
