@@ -35,6 +35,10 @@ PROFILES: dict[str, dict[str, Any]] = {
 the nearest part alone), thorough (6,000)."""
 
 
+LEAST_BUDGET = 50
+"""Tokens of context with which a question can be asked at all."""
+
+
 class Settings(BaseSettings):
     """What can be set. Packages own their part; this composes them."""
 
@@ -44,7 +48,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=default_home, description="the data folder")
     strategy: str = Field("cprs", pattern="^(cprs|rag|full)$", description="how to find context")
-    budget: int = Field(2_000, ge=50, description="tokens of context for cprs and rag")
+    budget: int = Field(2_000, ge=LEAST_BUDGET, description="tokens of context for cprs and rag")
     chunk_tokens: int = Field(
         4_000, ge=200, description="tokens read at once in memory mode, at most"
     )
@@ -106,6 +110,23 @@ class Settings(BaseSettings):
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
 
 
+class _Given(Settings):
+    """Settings that no environment changes: what the caller gave goes before it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was given, alone."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
 def load_settings(profile: str = "default", **overrides: Any) -> Settings:
     """The settings in force. Raises `SettingsError` naming the setting that cannot work."""
     if profile not in PROFILES:
@@ -116,7 +137,8 @@ def load_settings(profile: str = "default", **overrides: Any) -> Settings:
     try:
         loaded = Settings(**values)
         if overrides:
-            loaded = Settings.model_validate(_merge(loaded.model_dump(), overrides))
+            given = _Given(**_merge(loaded.model_dump(), overrides))
+            loaded = loaded.model_copy(update={name: getattr(given, name) for name in overrides})
     except SourceError as error:
         raise SettingsError(
             f"A LONGDOC_ variable has the wrong form: {error}.",
