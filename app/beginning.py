@@ -6,7 +6,8 @@ from agent import Notes, State
 from agent.memory import MemoryState, sizes
 from agent.reading import REPLY_TOKENS
 from app.questions import Question
-from app.settings import Settings
+from app.settings import LEAST_BUDGET, Settings
+from documents.errors import QuestionError
 from policy import Reasoner
 
 PROMPT_TOKENS = 400
@@ -14,7 +15,8 @@ PROMPT_TOKENS = 400
 
 
 def begin(question: Question, notes: Notes, settings: Settings, reasoner: Reasoner) -> State:
-    """The state that the graph starts with. Raises `QuestionError` where memory has no room."""
+    """The state that the graph starts with. Raises `QuestionError` where evidence or memory has no
+    room."""
     state: State = {
         "question": notes.put(question.text),
         "looking_for": notes.put(question.looking_for) if question.looking_for else "",
@@ -32,8 +34,20 @@ def begin(question: Question, notes: Notes, settings: Settings, reasoner: Reason
 
 
 def _budget(question: Question, settings: Settings, reasoner: Reasoner) -> int:
-    """Never more than the reasoner can take beside prompt, question and answer."""
+    """Never more than the reasoner can take beside prompt, question and answer. Raises
+    `QuestionError` where that is next to nothing: without evidence every answer would be that the
+    documents do not hold it."""
     taken = PROMPT_TOKENS + settings.reasoner.max_answer_tokens
     most = reasoner.context_tokens - taken - reasoner.count(question.text)
     wanted = question.budget or (most if question.strategy == "full" else settings.budget)
+    if most < LEAST_BUDGET:
+        raise QuestionError(
+            f"A context of {reasoner.context_tokens} tokens has no room for evidence beside an "
+            f"answer of {settings.reasoner.max_answer_tokens}.",
+            "Raise reasoner.context_tokens, or lower reasoner.max_answer_tokens.",
+        )
+    if wanted < LEAST_BUDGET:
+        raise QuestionError(
+            f"A budget of {wanted} tokens holds no evidence.", f"Give {LEAST_BUDGET} or more."
+        )
     return min(wanted, most)

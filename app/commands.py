@@ -18,7 +18,7 @@ from app.stopping import stoppable
 from app.terminal import Bars, say, write, write_json
 from app.threads import documents_of, following, thread_named
 from app.watch import SEARCHING
-from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError
+from documents.errors import Cancelled, LongdocError, QuestionError, SettingsError, unexpected
 
 STRATEGIES = ("cprs", "rag", "full")
 MODES = ("select", "memory")
@@ -90,11 +90,11 @@ def _each(
         for row in rows:
             try:
                 result = one(service, row, watch)
-            except LongdocError as error:
+            except Exception as error:
                 if options.questions is None or isinstance(error, Cancelled):
                     raise
-                failed = error
-                result = {"schema": 1, "question": row.question} | _error(error)
+                failed = _foreseen(error)
+                result = {"schema": 1, "question": row.question} | _error(failed)
             bars.hide()
             if quiet:
                 write_json(result)
@@ -102,6 +102,11 @@ def _each(
                 show(result)
     if failed is not None:
         sys.exit(failed.exit_code)
+
+
+def _foreseen(error: Exception) -> LongdocError:
+    """The error of one row, which does not keep the rows after it from being answered."""
+    return error if isinstance(error, LongdocError) else LongdocError(unexpected(error))
 
 
 def _error(error: LongdocError) -> dict[str, str]:
@@ -125,12 +130,12 @@ def _rows(inputs: Sequence[str], options: Options) -> list[Row]:
 def read_questions(path: Path) -> Iterator[Row]:
     """The rows of a CSV or JSONL file. ``paths`` is a list, or text split as a shell does."""
     try:
-        text = path.read_text("utf-8-sig")
-        if path.suffix == ".csv":
-            rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as lines:  # a cell may have several
+            if path.suffix.lower() == ".csv":
+                rows: list[dict[str, Any]] = list(csv.DictReader(lines))
+            else:
+                rows = [json.loads(line) for line in lines if line.strip()]
+    except (OSError, ValueError, csv.Error) as error:
         raise QuestionError(
             f"{path} cannot be read as questions: {error}.",
             "Give a .csv with a header line or a .jsonl file, with a column `question`.",
@@ -140,14 +145,25 @@ def read_questions(path: Path) -> Iterator[Row]:
             raise QuestionError(
                 f"{path}: row {number} has no `question`.", "Name the column `question`."
             )
-        named = row.get("paths") or ()
-        paths = shlex.split(named) if isinstance(named, str) else named
         yield Row(
             str(row["question"] or ""),
-            tuple(str(p) for p in paths),
+            _named(row.get("paths") or (), f"{path}: row {number}"),
             str(row.get("document") or ""),
             str(row.get("collection") or ""),
         )
+
+
+def _named(paths: object, where: str) -> tuple[str, ...]:
+    try:
+        listed = shlex.split(paths) if isinstance(paths, str) else paths
+    except ValueError as error:
+        raise QuestionError(
+            f"{where}: `paths` cannot be split: {error}.",
+            "Put a name with an apostrophe in double quotes, or give a list in a .jsonl file.",
+        ) from error
+    if not isinstance(listed, list | tuple):
+        raise QuestionError(f"{where}: `paths` is neither text nor a list.", "Name files there.")
+    return tuple(str(one) for one in listed)
 
 
 def _prepare(

@@ -111,7 +111,7 @@ def _disk(what: str, folder: Path) -> Finding:
 
 def _models(settings: Settings) -> Iterator[Finding]:
     wanted = [settings.retrieval.embedder]
-    if settings.reasoner.url is None:
+    if not settings.reasoner.url:
         wanted.append(settings.reasoner.model)
     for name in wanted:
         remedy = f"longdoc models pull {name}"
@@ -124,7 +124,7 @@ def _model(name: str) -> str | None:
 
 
 def _reasoner(settings: Settings) -> Finding:
-    if settings.reasoner.url is None:
+    if not settings.reasoner.url:
         return Finding("reasoner", True, f"embedded engine, {settings.reasoner.model}")
     from policy import Reasoner
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 from app.runs import Run
@@ -31,7 +32,8 @@ class Question:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A run to be worked on. With ``answer`` off only its context is selected; ``read_s`` went by
-    in reading, ``earlier_s`` in work on it before it broke off."""
+    in reading, ``earlier_s`` in work on it before it broke off; it waits for threads ``after``
+    which it is to be worked on."""
 
     run: str
     question: Question
@@ -39,6 +41,7 @@ class Job:
     read_s: float = 0.0
     earlier_s: float = 0.0
     resumed: bool = False
+    after: tuple[Thread, ...] = ()
 
     def asked(self) -> dict[str, Any]:
         """What a run keeps beside text, documents and strategy; `job_of` reads it."""

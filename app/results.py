@@ -68,9 +68,11 @@ def read_records(path: Path) -> Iterator[Record]:
         with _opened(path) as stream:
             for number, line in enumerate(stream, 1):
                 if line.endswith("\n"):
-                    yield _record(json.loads(line), path, number)
+                    yield _record(line, path, number)
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.", "Run evals first.") from error
+        raise DataError(
+            f"{path} cannot be read: {error.strerror or error}.", "Run evals first."
+        ) from error
 
 
 def _opened(path: Path) -> TextIO:
@@ -79,12 +81,13 @@ def _opened(path: Path) -> TextIO:
     return path.open(encoding="utf-8")
 
 
-def _record(row: dict[str, Any], path: Path, number: int) -> Record:
+def _record(line: str, path: Path, number: int) -> Record:
     try:
+        row: dict[str, Any] = json.loads(line)
         for name in ("gold", "evidence", "cited"):
             row[name] = tuple(tuple(x) if isinstance(x, list) else x for x in row[name])
         return Record(**row)
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, ValueError) as error:
         raise DataError(
             f"{path}, line {number}: not a record ({error}).", "Remove the file and run again."
         ) from error

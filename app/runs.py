@@ -170,6 +170,7 @@ class RunLog:
         """Add an event. ``done``, ``failed`` and ``stopped`` end the run; ``resumed`` says that it
         goes on, under the settings that it names."""
         with self._db() as db:
+            db.execute("BEGIN IMMEDIATE")  # a kill leaves no end without its status
             db.execute(
                 "INSERT INTO events SELECT ?, coalesce(max(seq), 0) + 1, ?, ?, ?"
                 " FROM events WHERE run = ?",
@@ -300,8 +301,25 @@ class RunLog:
 
     @contextmanager
     def _db(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, in a transaction. A full disk is a `StorageError`."""
-        db = getattr(self._local, "db", None)
+        """This thread's connection; a statement is a transaction unless one is begun. What SQLite
+        refuses is a `StorageError`, of an event or text of a run that is no more `UnknownRunError`.
+        """
+        try:
+            with self._connection() as db:
+                yield db
+        except sqlite3.IntegrityError as error:
+            raise UnknownRunError(
+                "The run was deleted while it was worked on.",
+                "A document that it asks was deleted; add it again, then ask again.",
+            ) from error
+        except sqlite3.Error as error:
+            raise StorageError(
+                f"The run log {self._path} cannot be used: {error}.",
+                "Free some space on that disk, then ask again.",
+            ) from error
+
+    def _connection(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
             db = sqlite3.connect(self._path, timeout=30, isolation_level=None)
             db.execute("PRAGMA journal_mode = WAL")
@@ -309,11 +327,4 @@ class RunLog:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA secure_delete = ON")
             self._local.db = db
-        try:
-            with db:
-                yield db
-        except sqlite3.OperationalError as error:
-            raise StorageError(
-                f"The run log {self._path} cannot be written: {error}.",
-                "Free some space on that disk, then ask again.",
-            ) from error
+        return db

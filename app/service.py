@@ -23,7 +23,7 @@ from app.present import head_json, run_json
 from app.questions import Job, Question, job_of
 from app.runs import RunLog, new_id
 from app.settings import Settings
-from app.stopping import Polled
+from app.stopping import Polled, ended
 from compressor import Compressor
 from documents import Document, DocumentStore, IsCancelled, Progress
 from documents.errors import (
@@ -173,27 +173,14 @@ class Service:
         `log.events` by the ids returned. Raises `QuestionError` before anything starts."""
         for question in questions:
             self.check(question)
-        jobs = [self._create(question) for question in questions]
-        runs = [job.run for job in jobs]
-        for run in runs:
-            self._stops[run] = threading.Event()
-
-        def work() -> None:
-            for job in jobs:
-                run = job.run
-                watch = Watch(None, self._note(run), self._stops[run].is_set)
-                try:
-                    self._execute(job, watch)
-                except LongdocError:
-                    continue  # the log holds it
-                except Exception as error:
-                    logger.exception("run %s", run)
-                    self.log.append(run, "failed", {"error": unexpected(error), "hint": ""})
-                finally:
-                    self._stops.pop(run, None)
-
-        threading.Thread(target=work, name=f"runs-{runs[0]}", daemon=True).start()
-        return runs
+        jobs = self._created(questions)
+        self._stops.update({job.run: threading.Event() for job in jobs})
+        begun: list[threading.Thread] = []
+        for job in jobs:
+            args = (replace(job, after=tuple(begun)),)
+            begun.append(threading.Thread(target=self._aside, args=args, daemon=True))
+            begun[-1].start()
+        return [job.run for job in jobs]
 
     def works_on(self, run: str) -> bool:
         """Whether this process, or another, still has the run to do, or is at it."""
@@ -263,6 +250,29 @@ class Service:
             raise
         return job
 
+    def _created(self, questions: Sequence[Question]) -> list[Job]:
+        """Jobs for all of the questions, or no claim that nobody works on."""
+        jobs: list[Job] = []
+        try:
+            jobs.extend(self._create(question) for question in questions)
+        except StorageError:
+            for job in jobs:
+                self.log.claims.drop(job.run)
+            raise
+        return jobs
+
+    def _aside(self, job: Job) -> None:
+        """What a thread does for one of the runs that were started together."""
+        try:
+            self._execute(job, Watch(None, self._note(job.run), self._stops[job.run].is_set))
+        except LongdocError:
+            return  # the log holds it
+        except Exception as error:
+            logger.exception("run %s", job.run)
+            self.log.append(job.run, "failed", {"error": unexpected(error), "hint": ""})
+        finally:
+            self._stops.pop(job.run, None)
+
     def _broken_off(self, run: str, force: bool) -> Job:
         found = self.log.named(run)
         if found.status == "done":
@@ -288,16 +298,18 @@ class Service:
 
     def _work(self, job: Job, watch: Watch) -> dict[str, Any]:
         run, question = job.run, job.question
-        started = time.monotonic() - job.read_s - job.earlier_s
 
         def record(kind: str, data: dict[str, Any]) -> None:
             self.log.append(run, kind, data)
             if watch.emit is not None:
                 watch.emit(kind, data)
 
+        cancelled = Polled(watch.cancelled, lambda: self.log.stop_asked(run))
         try:
+            for earlier in job.after:
+                ended(earlier, cancelled)
+            started = time.monotonic() - job.read_s - job.earlier_s
             documents = {key: self.store.get(key) for key in question.documents}
-            cancelled = Polled(watch.cancelled, lambda: self.log.stop_asked(run))
             deps = self.deps(documents, self.log.notes(run), record, watch.progress, cancelled)
             state = self._graph_run(job, deps)
         except LongdocError as error:

@@ -12,8 +12,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from compressor.config import CompressorConfig
 from documents.errors import SettingsError
@@ -34,16 +35,20 @@ PROFILES: dict[str, dict[str, Any]] = {
 the nearest part alone), thorough (6,000)."""
 
 
+LEAST_BUDGET = 50
+"""Tokens of context with which a question can be asked at all."""
+
+
 class Settings(BaseSettings):
     """What can be set. Packages own their part; this composes them."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LONGDOC_", env_nested_delimiter="__", extra="ignore", frozen=True
+        env_prefix="LONGDOC_", env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
     home: Path = Field(default_factory=default_home, description="the data folder")
     strategy: str = Field("cprs", pattern="^(cprs|rag|full)$", description="how to find context")
-    budget: int = Field(2_000, ge=50, description="tokens of context for cprs and rag")
+    budget: int = Field(2_000, ge=LEAST_BUDGET, description="tokens of context for cprs and rag")
     chunk_tokens: int = Field(
         4_000, ge=200, description="tokens read at once in memory mode, at most"
     )
@@ -92,11 +97,34 @@ class Settings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return env_settings, init_settings
 
+    @field_validator("home")
+    @classmethod
+    def _whole(cls, home: Path) -> Path:
+        """As `default_home`, which finds ``settings.toml`` there: also where no shell expands."""
+        return home.expanduser().absolute()
+
     @property
     def hash(self) -> str:
         """Twelve hex digits that name these settings (no secrets, no folders)."""
         shown = self.model_dump(mode="json", exclude={"home": True, "reasoner": {"api_key"}})
         return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:12]
+
+
+class _Given(Settings):
+    """Settings that no environment changes: what the caller gave goes before it."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was given, alone."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
 
 def load_settings(profile: str = "default", **overrides: Any) -> Settings:
@@ -109,10 +137,20 @@ def load_settings(profile: str = "default", **overrides: Any) -> Settings:
     try:
         loaded = Settings(**values)
         if overrides:
-            loaded = Settings.model_validate(_merge(loaded.model_dump(), overrides))
+            given = _Given(**_merge(loaded.model_dump(), overrides))
+            loaded = loaded.model_copy(update={name: getattr(given, name) for name in overrides})
+    except SourceError as error:
+        raise SettingsError(
+            f"A LONGDOC_ variable has the wrong form: {error}.",
+            "Name the part that is meant, such as LONGDOC_REASONER__URL.",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+            raise SettingsError(
+                f"There is no setting {name!r}.", "Correct or remove it; README.md lists them."
+            ) from None
         raise SettingsError(
             f"Setting {name!r} cannot be {first['input']!r}: {first['msg']}.",
             f"Correct it in settings.toml or LONGDOC_{name.upper().replace('.', '__')}.",
@@ -125,7 +163,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{path} cannot be read: {error}.", "Mend or remove it.") from error
 
 

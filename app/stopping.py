@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from documents import IsCancelled
+from documents.progress import check
 
 _POLL_S = 0.2
 
@@ -30,6 +31,13 @@ class Polled:
         if not self._stopped and now - self._at >= _POLL_S:
             self._at, self._stopped = now, self.elsewhere()
         return self._stopped or self.here()
+
+
+def ended(thread: threading.Thread, cancelled: IsCancelled) -> None:
+    """Back once the thread has ended. Raises `Cancelled` at a stop."""
+    while thread.is_alive():
+        check(cancelled)
+        thread.join(_POLL_S)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ A browser that goes away stops nothing: the reading belongs to the process, not 
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import shutil
 import threading
@@ -15,11 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from documents import DocumentStore
-from documents.errors import Cancelled, EncryptedError, LongdocError
+from documents.errors import Cancelled, EncryptedError, LongdocError, unexpected
 from documents.storage import storage_errors
 
+logger = logging.getLogger("longdoc")
 _STALE_S = 24 * 3600
 _LONGEST_NAME = 120
+"""In bytes, of which file systems take 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Uploads:
         self._store = store
         self._folder = store.home / "uploads"
         self._uploads: dict[str, Upload] = {}
-        self._stops: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
         self._jobs: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
         with storage_errors(store.home):
             self._folder.mkdir(exist_ok=True)
@@ -65,68 +68,73 @@ class Uploads:
                 path.parent.mkdir()
                 path.write_bytes(data)
             except OSError:
-                self._remove(upload)
+                self._remove(upload.id)
                 raise
         self._uploads[upload.id] = upload
-        self._queue(upload.id, None)
+        self._jobs.put((upload.id, None))
         return upload.id
 
     def unlock(self, upload: str, password: str) -> None:
         """Try an encrypted file again, with its password."""
-        old = self._uploads[upload]
-        self._uploads[upload] = Upload(old.id, old.name)
-        self._queue(upload, password)
+        if (old := self._uploads.get(upload)) is not None:
+            self._note(Upload(old.id, old.name))
+            self._jobs.put((upload, password))
 
     def dismiss(self, upload: str) -> None:
         """Forget an upload; one that is being read stops within a second."""
-        if (stop := self._stops.get(upload)) is not None:
-            stop.set()
-        if (old := self._uploads.pop(upload, None)) is not None and not old.waiting:
-            self._remove(old)
+        with self._lock:
+            old = self._uploads.pop(upload, None)
+        if old is not None and not old.waiting:
+            self._remove(upload)
 
     def all(self) -> list[Upload]:
         """Every upload not yet dismissed, in the order they came."""
         return list(self._uploads.values())
-
-    def _queue(self, upload: str, password: str | None) -> None:
-        self._stops[upload] = threading.Event()
-        self._jobs.put((upload, password))
 
     def _work(self) -> None:
         while True:
             upload, password = self._jobs.get()
             if (found := self._uploads.get(upload)) is not None:
                 self._read(found, password)
+            if upload not in self._uploads:
+                self._remove(upload)
 
     def _read(self, upload: Upload, password: str | None) -> None:
         def progress(_stage: str, done: int, total: int) -> None:
             self._note(replace(upload, done=done, total=total))
 
-        path, stop = self._path(upload), self._stops[upload.id]
+        def dismissed() -> bool:
+            return upload.id not in self._uploads
+
         try:
             document = self._store.ingest(
-                path, password=password, progress=progress, cancelled=stop.is_set
+                self._path(upload), password=password, progress=progress, cancelled=dismissed
             )
         except EncryptedError as error:
             self._note(replace(upload, error=error.message, hint=error.hint, encrypted=True))
         except Cancelled:
-            self._remove(upload)
+            return
         except LongdocError as error:
-            self._remove(upload)
+            self._remove(upload.id)
             self._note(replace(upload, error=error.message, hint=error.hint))
+        except Exception as error:  # else no file after it would be read
+            logger.exception("upload %s", upload.id)
+            self._remove(upload.id)
+            self._note(replace(upload, error=unexpected(error)))
         else:
-            self._remove(upload)
+            self._remove(upload.id)
             self._note(replace(upload, document=document.id))
 
     def _note(self, upload: Upload) -> None:
-        if upload.id in self._uploads:  # not dismissed meanwhile
-            self._uploads[upload.id] = upload
+        with self._lock:
+            if upload.id in self._uploads:  # not dismissed meanwhile
+                self._uploads[upload.id] = upload
 
     def _path(self, upload: Upload) -> Path:
         return self._folder / upload.id / upload.name
 
-    def _remove(self, upload: Upload) -> None:
-        shutil.rmtree(self._path(upload).parent, ignore_errors=True)
+    def _remove(self, upload: str) -> None:
+        shutil.rmtree(self._folder / upload, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Remove what a process that was killed left behind."""
@@ -143,4 +151,6 @@ def safe_name(name: str) -> str:
     bare = name.replace("\\", "/").rsplit("/", 1)[-1]
     bare = "".join(c for c in bare if c.isprintable()).strip().lstrip(".") or "document"
     path = Path(bare)
-    return path.stem[: _LONGEST_NAME - len(path.suffix)] + path.suffix[-_LONGEST_NAME // 2 :]
+    suffix = path.suffix if len(path.suffix) < _LONGEST_NAME // 2 else ""
+    stem = bare.removesuffix(suffix).encode()[: _LONGEST_NAME - len(suffix.encode())]
+    return stem.decode(errors="ignore") + suffix

@@ -60,7 +60,10 @@ def _script() -> Path:
 def _hosts(address: str) -> list[str]:
     """The names the page may be asked for by: on loopback only loopback's own, so that no other
     web site can reach it through a name that it lets point here."""
-    loopback = address == "localhost" or ipaddress.ip_address(address).is_loopback
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:  # a name
+        loopback = address == "localhost"
     return ["localhost", "127.0.0.1", "[::1]", address] if loopback else []
 
 

@@ -12,6 +12,8 @@ import re
 from decimal import Decimal, InvalidOperation
 
 CLOSE = 0.0015
+_MOST_DIGITS = 1_000
+"""No document has such a number; one with an exponent like 1e999999 could not be divided."""
 _FACTORS = (100, 1_000, 100_000)
 _FINAL = re.compile(
     r"the answer is\s*(?:[=≈`$%°£€¥:]\s*)*(-?\s*[$£€¥]?\s*[\d,]*\.?\d+(?:[eE]-?\d+)?)",
@@ -63,6 +65,7 @@ def _rounded_up(value: Decimal) -> int:
 
 def _decimal(text: str) -> Decimal | None:
     try:
-        return Decimal(re.sub(r"[\s,$£€¥]", "", text))
+        number = Decimal(re.sub(r"[\s,$£€¥]", "", text))
     except InvalidOperation:
         return None
+    return number if abs(number.adjusted()) < _MOST_DIGITS else None

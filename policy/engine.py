@@ -55,7 +55,8 @@ class _Running:
         except psutil.Error:
             return False
         try:
-            return httpx.get(f"{self.url}/health", timeout=10).is_success
+            # no proxy of the environment: it would look for the engine on another machine
+            return httpx.get(f"{self.url}/health", timeout=10, trust_env=False).is_success
         except httpx.TimeoutException:
             return True  # busy, on a machine that is
         except httpx.HTTPError:

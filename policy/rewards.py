@@ -155,9 +155,10 @@ def f1(answer: str, golds: Sequence[str]) -> float:
 
 def sub_em(answer: str, golds: Sequence[str]) -> float:
     """QwenLong-L1's cover exact match: 1 if a gold stands in the answer or the answer in a gold,
-    both normalised. An empty answer, which stands in everything, is 0 here and 1 there."""
+    both normalised. An empty one of either, which stands in everything, is 0 here and 1 there."""
     said = normalised(answer)
-    return float(bool(said) and any((g := normalised(gold)) in said or said in g for gold in golds))
+    wanted = [g for gold in golds if (g := normalised(gold))]
+    return float(bool(said) and any(gold in said or said in gold for gold in wanted))
 
 
 def overlap(said: Sequence[Hashable], gold: Sequence[Hashable]) -> float:

@@ -86,7 +86,9 @@ class Stream:
             self._config.read_timeout_s, connect=self._config.connect_timeout_s
         )
         network = openai.DefaultHttpxClient(
-            timeout=timeout, event_hooks={"request": [self._prepare]}
+            timeout=timeout,
+            event_hooks={"request": [self._prepare]},
+            trust_env=not self._target.embedded,
         )
         return openai.OpenAI(
             base_url=self._target.url,

@@ -202,6 +202,14 @@ def test_doctor_names_the_remedy(tmp_path: Path) -> None:
     assert {"Python", "memory", "reasoner"} <= {finding["name"] for finding in found}
 
 
+def test_an_empty_address_leaves_the_embedded_engine(tmp_path: Path) -> None:
+    """As docker-compose.yml sets it."""
+    none = {"LONGDOC_MODELS": str(tmp_path / "none"), "LONGDOC_REASONER__URL": ""}
+    done = longdoc(tmp_path, "doctor", **none)
+    assert "longdoc models pull smollm2-135m" in done.stdout
+    assert "embedded engine" in done.stdout
+
+
 def test_models_are_listed(tmp_path: Path) -> None:
     rows = [
         json.loads(line)

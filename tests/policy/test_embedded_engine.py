@@ -88,6 +88,20 @@ def engines(models: Path) -> list[int]:
     ]
 
 
+def test_a_proxy_for_the_network_is_not_asked_for_the_engine(
+    reasoner: Reasoner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container to which Docker has handed its proxy settings."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr(engine, "START_S", 20)
+    *_, told = reasoner.stream(ASK, max_tokens=4)
+    assert isinstance(told, Usage)
+    assert told.completion_tokens == 4
+
+
 def test_answers_and_counts(reasoner: Reasoner, capfd: pytest.CaptureFixture[str]) -> None:
     *deltas, told = reasoner.stream(ASK, max_tokens=24)
     text = "".join(piece.text for piece in deltas if isinstance(piece, Delta))

@@ -70,6 +70,7 @@ def test_the_commands_exist(words: list[str]) -> None:
 def test_the_page_is_open_to_the_container_network_only_by_its_address() -> None:
     assert "0.0.0.0" in SERVICES["ui"]["command"]
     assert _hosts("0.0.0.0") == []
+    assert _hosts("reports.example.org") == []
     assert "127.0.0.1" in _hosts("127.0.0.1")
 
 

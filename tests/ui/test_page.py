@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,6 +14,7 @@ from talking_server import TalkingServer
 
 import ui
 from app.service import Question, Service
+from documents.errors import StorageError
 
 SCRIPT = str(Path(ui.__file__).with_name("main.py"))
 Add = Callable[[str, str], str]
@@ -150,6 +152,45 @@ def test_runs_started_together_are_answered_in_turn(service: Service, add: Add) 
     begun = next(iter(service.log.events(second)))
     assert done.kind == "done"
     assert begun.at >= done.at
+
+
+def test_a_run_that_waits_for_its_turn_stops_at_once(
+    service: Service, add: Add, talker: TalkingServer
+) -> None:
+    talker.says, talker.pause_s = "A word. " * 400, 0.05
+    question = Question("What were sales?", (add("report.md", REPORT),), "full")
+    first, second, third = service.start([question] * 3)
+    asked = time.monotonic()
+    service.stop(second)
+    while service.works_on(second):
+        assert time.monotonic() - asked < 3
+        time.sleep(0.05)
+    assert service.log.status(second) == "stopped"
+    assert service.log.status(first) == "running"
+    assert not list(service.log.events(third))
+    for run in (third, first):
+        service.stop(run)
+    while service.works_on(first) or service.works_on(third):
+        assert time.monotonic() - asked < 10
+        time.sleep(0.05)
+
+
+def test_runs_that_cannot_all_be_kept_are_not_begun(
+    service: Service, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = Question("What were sales?", (add("report.md", REPORT),), "full")
+    create, kept = service.log.create, list[str]()
+
+    def one(*args: Any, **options: Any) -> str:
+        if kept:
+            raise StorageError("The disk is full.")
+        kept.append(create(*args, **options))
+        return kept[0]
+
+    monkeypatch.setattr(service.log, "create", one)
+    with pytest.raises(StorageError):
+        service.start([question, question])
+    assert service.log.status(kept[0]) == "interrupted"
 
 
 def test_a_follow_up_is_rewritten_shown_and_corrected(

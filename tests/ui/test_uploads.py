@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from reportlab.lib.pdfencrypt import StandardEncryption
 from reportlab.pdfgen.canvas import Canvas
 
 from app.uploads import Upload, Uploads, safe_name
-from documents import DocumentStore
+from documents import Document, DocumentStore
 
 
 @pytest.fixture
@@ -95,3 +97,44 @@ def test_a_long_name_keeps_its_suffix() -> None:
     name = safe_name("x" * 500 + ".pdf")
     assert name.endswith("x.pdf")
     assert len(name) <= 120
+
+
+def test_a_long_name_of_any_script_can_be_kept(store: DocumentStore, uploads: Uploads) -> None:
+    upload = _wait(uploads, uploads.add("年度报告" * 25 + ".txt", b"Sales were 5 million."))
+    name = store.info(upload.document).name
+    assert name.startswith("年度报告")
+    assert name.endswith(".txt")
+
+
+def test_a_file_dismissed_before_its_turn_leaves_nothing(
+    store: DocumentStore, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    ingest = store.ingest
+
+    def slowly(path: Path, **options: Any) -> Document:
+        go_on.wait(60)
+        return ingest(path, **options)
+
+    monkeypatch.setattr(store, "ingest", slowly)
+    first, second = (uploads.add(name, b"Sales were 5 million.") for name in ("a.txt", "b.txt"))
+    time.sleep(0.2)
+    uploads.dismiss(second)
+    third = uploads.add("c.txt", b"Costs were 3 million.")
+    go_on.set()
+    for upload in (first, third):
+        assert _wait(uploads, upload).document
+    assert not _left(store)
+
+
+def test_an_error_nobody_foresaw_stops_no_other_file(
+    store: DocumentStore, uploads: Uploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "ingest", fails)
+        assert "ZeroDivisionError" in _wait(uploads, uploads.add("a.txt", b"One.")).error
+    assert _wait(uploads, uploads.add("b.txt", b"Two.")).document
+    assert not _left(store)
