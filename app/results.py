@@ -50,10 +50,11 @@ class Record:
     machine: str = ""
 
     @property
-    def key(self) -> tuple[str, str, str, int, float, str]:
-        """What is done once: task, sample, method, budget, threshold, reasoner."""
+    def key(self) -> tuple[str, str, str, int, float, str, int]:
+        """What is done once: task, sample, method, budget, threshold, reasoner, seed."""
         return (
-            self.task, self.sample, self.method, self.budget, self.threshold, self.reasoner
+            self.task, self.sample, self.method, self.budget, self.threshold, self.reasoner,
+            self.seed,
         )  # fmt: skip
 
     def line(self) -> str:
@@ -69,9 +70,9 @@ def read_records(path: Path) -> Iterator[Record]:
             for number, line in enumerate(stream, 1):
                 if line.endswith("\n"):
                     yield _record(line, path, number)
-    except OSError as error:
+    except (OSError, EOFError) as error:  # the latter of a packed file that was cut off
         raise DataError(
-            f"{path} cannot be read: {error.strerror or error}.", "Run evals first."
+            f"{path} cannot be read: {getattr(error, 'strerror', '') or error}.", "Run evals first."
         ) from error
 
 

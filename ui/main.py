@@ -81,7 +81,7 @@ def _citation(
     if opened is None or opened.run not in {run.id for run in runs}:
         return None
     done = [event.data for event in service.log.events(opened.run) if event.kind == "done"]
-    citations: list[dict[str, Any]] = done[0]["citations"] if done else []
+    citations: list[dict[str, Any]] = done[0].get("citations", []) if done else []
     return citations[opened.index] if opened.index < len(citations) else None
 
 

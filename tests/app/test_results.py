@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,10 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match=name) as caught:
         list(read_records(path))
     assert "None" not in caught.value.message
+
+
+def test_a_packed_file_that_was_cut_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(gzip.compress(b"x" * 100_000)[:-20])
+    with pytest.raises(DataError, match=r"records\.jsonl\.gz"):
+        list(read_records(path))

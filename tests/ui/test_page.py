@@ -121,6 +121,21 @@ def test_a_failure_is_told_with_its_remedy_and_without_a_traceback(
     assert not page.query_params.get("run")
 
 
+def test_a_fragment_tells_its_errors() -> None:
+    def script() -> None:
+        from documents.errors import StorageError
+        from ui.parts.errors import told
+
+        def part(name: str) -> None:
+            raise StorageError(f"{name} is full.", "Free some space.")
+
+        told(part)("The disk")
+
+    page = AppTest.from_function(script).run()
+    assert not page.exception
+    assert "The disk is full" in page.error[0].value
+
+
 @pytest.mark.parametrize("question", ["", "   "])
 def test_an_empty_question_starts_nothing(service: Service, add: Add, question: str) -> None:
     add("report.md", REPORT)
@@ -134,6 +149,14 @@ def test_a_run_left_by_a_stopped_process_does_not_wait_for_ever(service: Service
     assert "was stopped while it worked" in page.error[0].value
     assert f"longdoc resume {run}" in page.error[0].value
     assert "Stop" not in _buttons(page)
+
+
+def test_a_run_that_only_looked_for_passages_shows_them(service: Service, add: Add) -> None:
+    question = Question("What were sales?", (add("a.md", REPORT),), "full", 500)
+    run = service.run(question, answer=False)["run"]
+    page = _page(run=run, cite=f"{run}-0", page="1")
+    assert "No model was asked" in _shown(page)
+    assert "Sales were $5 million" in _shown(page)
 
 
 def test_an_address_of_nothing_is_no_error(service: Service, add: Add) -> None:

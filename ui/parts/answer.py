@@ -11,7 +11,7 @@ from app.service import Service
 from app.watch import Watched
 from ui.parts import place
 from ui.parts.ask import STRATEGIES
-from ui.parts.errors import show_failure
+from ui.parts.errors import show_failure, told
 from ui.parts.text import answer_html, label, quote_html
 
 POLL_S = 0.5
@@ -31,7 +31,7 @@ def show_run(service: Service, run: Run) -> None:
         if watched.ended:
             _ended(run, watched)
         else:
-            st.fragment(_live, run_every=POLL_S)(service, run)
+            st.fragment(told(_live), run_every=POLL_S)(service, run)
 
 
 def _watched(service: Service, run: str) -> Watched:
@@ -112,6 +112,12 @@ def _ended(run: Run, watched: Watched) -> None:
 
 def _finished(run: Run, result: dict[str, Any]) -> None:
     name = STRATEGIES[run.strategy]
+    if "verdict" not in result:  # of `longdoc select`, which asks no model
+        st.markdown(f"**{name}**")
+        st.caption("No model was asked: only passages were looked for.")
+        st.caption(f":material/compress: {label(_tokens(result['context']))}")
+        _passages(result["context"]["evidence"])
+        return
     words, color, icon = _VERDICTS[result["verdict"]]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{name}**", width="stretch")

@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
 import streamlit as st
 
 from documents.errors import LongdocError
 from ui.parts.text import label
+
+Arguments = ParamSpec("Arguments")
+
+
+def told(part: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """The part of a page, with its errors told where it stands: a fragment runs by itself, where
+    the page's own boundary does not see them."""
+
+    @wraps(part)
+    def shown(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            part(*args, **kwargs)
+        except LongdocError as error:
+            show_error(error)
+
+    return shown
 
 
 def show_error(error: LongdocError) -> None:

@@ -8,7 +8,7 @@ from app.service import Service
 from app.uploads import Upload, Uploads
 from documents import DocumentInfo
 from documents.errors import LongdocError
-from ui.parts.errors import show_error, show_failure
+from ui.parts.errors import show_error, show_failure, told
 from ui.parts.text import label
 
 POLL_S = 0.5
@@ -19,7 +19,7 @@ def show_library(service: Service, uploads: Uploads) -> list[DocumentInfo]:
     """The upload field, files being read, and the documents there are; returns these."""
     _uploader(uploads)
     polled = _waiting(uploads)
-    st.fragment(_uploads, run_every=POLL_S if polled else None)(uploads, polled)
+    st.fragment(told(_uploads), run_every=POLL_S if polled else None)(uploads, polled)
     documents = service.store.list()
     if documents:
         st.markdown(f"**Library** · {len(documents)}")
