@@ -10,9 +10,9 @@ size a source's labels have: nobody tells the compressor that in use.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from compressor.training.data import (
@@ -34,6 +34,10 @@ SOURCES = (
 """obliqa is left out: its questions are machine-made."""
 
 
+Sizes = Callable[[str], int]
+"""The tokens of a document, counted once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compression:
     """``length``: tokens of all documents together, 0 for the labelled document alone."""
@@ -52,6 +56,7 @@ class Compression:
         if not folder.is_dir():
             raise DataError(f"{folder} is not there.", "Set LONGDOC_TEST_DATA to the data folder.")
         corpus = _corpus(folder)
+        sizes = cache(lambda name: setup.count(corpus.texts[name]))
         for source in SOURCES:
             rows = [q for q in corpus.questions.get(source, []) if held_back(q.doc)]
             for positive in (True, False):
@@ -61,7 +66,7 @@ class Compression:
                 rng = random.Random(f"{setup.seed}|{source}|{positive}")
                 rng.shuffle(chosen)
                 for number, question in enumerate(chosen[: setup.limit]):
-                    yield self._sample(corpus, question, number, setup)
+                    yield self._sample(corpus, question, number, setup, sizes)
 
     def score(self, sample: Sample, outcome: Outcome) -> Scores:
         """``share``: the share of all characters that was kept; on questions without evidence
@@ -71,12 +76,15 @@ class Compression:
         measure = "share" if sample.gold.spans else "share_of_negatives"
         return {measure: kept / total if total else 0.0}
 
-    def _sample(self, corpus: Corpus, question: Question, number: int, setup: Setup) -> Sample:
+    def _sample(
+        self, corpus: Corpus, question: Question, number: int, setup: Setup, sizes: Sizes
+    ) -> Sample:
         text = corpus.texts[question.doc]
         document = text_document(title_of(question.doc) or "document", text)
         gold = [document.span(a, b) for a, b in widened(question, text)] if question.spans else []
         identity = f"{question.source}-{'p' if gold else 'n'}-{number}"
-        documents = self._joined(corpus, question.doc, document, setup, identity)
+        rng = random.Random(f"{setup.seed}|{identity}")
+        documents = self._joined(corpus, question.doc, document, rng, sizes)
         return Sample(
             id=identity,
             task=self.name,
@@ -87,19 +95,18 @@ class Compression:
         )
 
     def _joined(
-        self, corpus: Corpus, own: str, document: Document, setup: Setup, identity: str
+        self, corpus: Corpus, own: str, document: Document, rng: random.Random, sizes: Sizes
     ) -> tuple[Document, ...]:
         """The document among others, at a place drawn by the sample's id."""
         if not self.length:
             return (document,)
         others = sorted(doc for doc in corpus.texts if held_back(doc))
-        rng = random.Random(f"{setup.seed}|{identity}")
-        room = self.length - setup.count(document.text)
+        room = self.length - sizes(own)
         joined: list[Document] = []
         for name in rng.sample(others, len(others)):
             if room <= 0:
                 break
-            tokens = setup.count(corpus.texts[name])
+            tokens = sizes(name)
             if name != own and tokens <= room * 1.1:
                 room -= tokens
                 joined.append(text_document(title_of(name) or "document", corpus.texts[name]))
