@@ -121,6 +121,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, *rest: Any) -> Any:
         found = super()._calculate_rewards(inputs, prompts, *rest)
+        found[found[:, 0].isnan()] = torch.nan  # else the punishment alone would be its reward
         start = self.accelerator.process_index * len(prompts)
         self._worth = found[start : start + len(prompts), 0]
         return found

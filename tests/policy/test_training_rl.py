@@ -138,11 +138,11 @@ def test_a_step_is_trls_own(config: rl.Config, tmp_path: Path, algorithm: str) -
         assert torch.equal(weight, after[name]), name
 
 
-def scored(config: rl.Config, folder: Path, rewards: list[list[float]]) -> tuple[Any, list[Any]]:
+def scored(config: rl.Config, folder: Path, rewards: list[list[Any]]) -> tuple[Any, list[Any]]:
     """A trainer's batch where the groups get these rewards one after the other, and its records."""
     told = iter(rewards)
 
-    def worth(self: Any, completion_ids: Any, row: Any, **_: Any) -> list[float]:
+    def worth(self: Any, completion_ids: Any, row: Any, **_: Any) -> list[Any]:
         return [value for _ in range(len(row) // config.group) for value in next(told)]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -201,6 +201,16 @@ def test_overlong_punishment_gives_no_variance(config: rl.Config, tmp_path: Path
 def test_an_answer_that_was_not_scored_has_no_part_in_the_variance() -> None:
     rewards = torch.tensor([[1.0, float("nan")], [float("nan")] * 2, [0.0, 1.0]])
     assert Round({}, [0, 1, 2], rewards).varied == [False, False, True]
+
+
+def test_an_answer_that_was_not_scored_has_no_reward_beside_its_punishment(
+    config: rl.Config, tmp_path: Path
+) -> None:
+    loud = replace(config, overlong_buffer=4, refills=1)
+    (_, batch), _ = scored(loud, tmp_path, [[1.0, 1.0, 1.0, None], [1.0, 0.0, None, None], MIXED])
+    told = batch["advantages"].view(2, 4)
+    assert not told[0, 2:].any() and told[0, :2].all()
+    assert told[0].sum().item() == pytest.approx(0, abs=1e-6)
 
 
 def test_a_step_without_any_variance_leaves_the_weights(config: rl.Config, tmp_path: Path) -> None:
