@@ -17,7 +17,7 @@ from policy.rewards import Hybrid
 from policy.training import curriculum, evaluate, prepare, rl, sft
 from policy.training.rollouts import Rewards
 from policy.training.rows import Row
-from policy.training.sampling import Group
+from policy.training.sampling import Group, with_difficulty
 
 ROWS = [
     Row(({"role": "user", "content": "<text>\nx\n</text>\n\nWhen?\n\nSay."},), "made", ("1411",))
@@ -68,6 +68,17 @@ def test_the_base_models_estimate_is_read_from_the_rows() -> None:
     rows = [Row(ROWS[0].messages, "made", ("a",), {"mean_reward": m}) for m in (0.0, 0.5, None)]
     found = curriculum.estimated(rows, [0, 1, 2])
     assert {place: group.mean for place, group in found.items()} == {0: 0.0, 1: 0.5}
+
+
+@pytest.mark.parametrize("right", [0, 1, 3, 8])
+def test_the_base_models_difficulty_is_the_measured_one(right: int) -> None:
+    group = Group(ROWS[0], (), (1.0,) * right + (0.0,) * (8 - right))
+    (found,) = curriculum.estimated([with_difficulty(group)], [0]).values()
+    assert found.mean == pytest.approx(group.mean)
+    assert found.difficulty == pytest.approx(group.difficulty)
+    alone = Row(ROWS[0].messages, "made", ("a",), {"mean_reward": group.mean})
+    (found,) = curriculum.estimated([alone], [0]).values()
+    assert found.difficulty == pytest.approx(group.difficulty if right else 4)
 
 
 @given(st.sets(st.integers(0, 50), min_size=1), st.integers(0, 200), st.integers())
