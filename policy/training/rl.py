@@ -221,7 +221,8 @@ class Curriculum:
     def _claim(self, phase: Phase) -> None:
         """Refuse a folder that holds a phase of another configuration or other data."""
         told = {k: v for k, v in asdict(self.config).items() if k not in BESIDE}
-        read = hashlib.sha256(json.dumps([told, phase.steps], sort_keys=True).encode())
+        before = self.config.steps[: phase.number]  # it trains the model that these steps left
+        read = hashlib.sha256(json.dumps([told, before], sort_keys=True).encode())
         for place in phase.pool:
             read.update(
                 repr((place, self.prompts.texts[place], self.prompts.rows[place].golds)).encode()

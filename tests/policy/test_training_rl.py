@@ -322,6 +322,15 @@ def test_another_configuration_does_not_go_on(long_run: rl.Config, unbroken: Pat
         rl.train(replace(long_run, learning_rate=1e-4), lambda line: None)
 
 
+def test_a_phase_does_not_outlive_the_model_it_trained(
+    long_run: rl.Config, unbroken: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unbroken, tmp_path / unbroken.name)  # the first phase's folder was removed
+    other = replace(long_run, steps=(1, 5), retrospect=("zero",), out=str(tmp_path))
+    with pytest.raises(SettingsError, match="another configuration"):
+        rl.train(other, lambda line: None)
+
+
 @pytest.fixture(scope="module")
 def killed(
     long_run: rl.Config, unbroken: Path, tmp_path_factory: pytest.TempPathFactory
