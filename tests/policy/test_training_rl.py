@@ -222,6 +222,21 @@ def test_a_step_without_any_variance_leaves_the_weights(config: rl.Config, tmp_p
     assert all(torch.equal(before[n], w) for n, w in trainer.model.state_dict().items())
 
 
+def test_parts_without_a_token_are_not_in_the_entropy(config: rl.Config, tmp_path: Path) -> None:
+    quiet = replace(config, overlong_buffer=0)
+    (trainer, batch), _ = scored(quiet, tmp_path, [MIXED, FLAT, FLAT, RIGHT])
+    trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation
+    full, empty = (
+        {name: value[at] if value.ndim else value for name, value in batch.items()}
+        for at in (slice(0, 4), slice(4, 8))
+    )
+    for part in (full, empty):
+        trainer._compute_loss(trainer.model, part)
+    assert len(trainer._metrics["train"]["entropy"]) == 1
+    assert trainer._metrics["train"]["entropy"][0] > 0
+    assert trainer._metrics["train"]["clip_ratio/high_mean"] == [0.0]
+
+
 def test_the_loss_of_a_filled_batch_is_the_clipped_one(config: rl.Config, tmp_path: Path) -> None:
     """Groups of several rounds are padded differently; the loss is as if each stood alone."""
     quiet = replace(config, overlong_buffer=0)
