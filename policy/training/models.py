@@ -99,6 +99,26 @@ def adapted(model: Any, rank: int, recompute: bool) -> Any:
     return get_peft_model(model, settings)
 
 
+def to_train(folder: Path, rank: int, recompute: bool = False) -> Any:
+    """The model in a folder, ready to train: whole, or where a rank is set its adapter alone. An
+    adapter that the folder has is then trained on: a second one over the two merged would be saved
+    as one of the base, and the first would be lost."""
+    if not rank or not (folder / ADAPTER).is_file():
+        return adapted(load_model(folder), rank, recompute)
+    own = json.loads((folder / ADAPTER).read_text("utf-8")).get("r")
+    if own != rank:
+        raise SettingsError(
+            f"lora_rank is {rank}, and the adapter in {folder} has {own}.",
+            f"Give {own}, or 0 to merge it and train the whole model.",
+        )
+    from peft import PeftModel
+
+    base = adapted(load_model(base_of(folder)), 0, recompute)
+    if recompute:
+        base.enable_input_require_grads()
+    return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
+
+
 def device_of(name: str) -> torch.device:
     """The device called ``name``; without a name the GPU where there is one, else the CPU."""
     try:

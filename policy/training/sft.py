@@ -43,13 +43,12 @@ from policy.training.config import read_config
 from policy.training.logs import Log
 from policy.training.losses import nll, token_logps
 from policy.training.models import (
-    adapted,
     device_of,
     folder_of,
     ids_of,
-    load_model,
     load_tokenizer,
     prompt_text,
+    to_train,
 )
 from policy.training.rows import Row, read_rows
 from policy.training.traces import traces
@@ -221,9 +220,7 @@ class Training:
         held = examples(self.tokenizer, config.held, config, say) if config.held else []
         self.held = held[: config.held_rows]
         torch.manual_seed(config.seed)
-        self.model = (
-            adapted(load_model(folder), config.lora_rank, config.recompute).to(self.device).train()
-        )
+        self.model = to_train(folder, config.lora_rank, config.recompute).to(self.device).train()
         self.learnt = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.learnt, lr=config.learning_rate, weight_decay=config.weight_decay

@@ -49,7 +49,7 @@ from policy.training.costs import Peak, compared, cost_of, write_json
 from policy.training.generate import accuracy, from_model
 from policy.training.logs import Log
 from policy.training.losses import Algorithm, Preference
-from policy.training.models import adapted, device_of, folder_of, load_model, load_tokenizer
+from policy.training.models import device_of, folder_of, load_tokenizer, to_train
 from policy.training.pairs import read_pairs
 from policy.training.rows import read_rows
 from policy.training.sft import STEP_SEED, order_of, rate_at
@@ -136,9 +136,7 @@ class Training:
         pairs = [pair for file in config.pairs for pair in read_pairs(Path(file))]
         self.rows = sides(self.tokenizer, pairs, config.longest, say)
         torch.manual_seed(config.seed)
-        self.model = (
-            adapted(load_model(folder), config.lora_rank, config.recompute).to(self.device).train()
-        )
+        self.model = to_train(folder, config.lora_rank, config.recompute).to(self.device).train()
         self.learnt = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.learnt, lr=config.learning_rate, weight_decay=config.weight_decay

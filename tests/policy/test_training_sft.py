@@ -273,6 +273,19 @@ def test_an_adapter_trains_alone_and_goes_on(config: sft.Config, tmp_path: Path)
     assert (later._export() / "adapter_model.safetensors").is_file()
 
 
+def test_an_adapter_that_is_trained_further_stays_whole(config: sft.Config, tmp_path: Path) -> None:
+    small = replace(config, lora_rank=2, epochs=1, held=(), out=str(tmp_path / "one"))
+    first = sft.train(small, lambda line: None)
+    again = replace(small, model=str(first), out=str(tmp_path / "two"), learning_rate=1e-9)
+    merged, before = (
+        models.load_model(folder).model.layers[0].mlp.up_proj.weight
+        for folder in (sft.train(again, lambda line: None), first)
+    )
+    torch.testing.assert_close(merged, before, atol=1e-5, rtol=0)
+    with pytest.raises(SettingsError, match="has 2"):
+        sft.Training(replace(again, lora_rank=4), lambda line: None)
+
+
 def test_too_long_is_left_out_and_counted(config: sft.Config, tmp_path: Path) -> None:
     told: list[str] = []
     with pytest.raises(DataError, match="No trace"):
