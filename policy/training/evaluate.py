@@ -154,6 +154,7 @@ def replies(
         max_new_tokens=config.answer_tokens,
         pad_token_id=pad,
         eos_token_id=tokenizer.eos_token_id,
+        repetition_penalty=1.0,  # some models' own files set another
         **(sampled if config.temperature else {"do_sample": False}),
     )
     ends = {pad, int(tokenizer.eos_token_id)}

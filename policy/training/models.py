@@ -57,6 +57,8 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelError(
             f"{folder}: the tokenizer has no token that ends a reply.", "Give another model."
         )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from documents.errors import DataError, SettingsError
+from policy.rewards import score
 from policy.training import models, pairs
 from policy.training.generate import accuracy, at_once, from_model
 from policy.training.rows import Row, read_rows, write_rows
@@ -172,8 +174,36 @@ def test_sampling_follows_the_seed_and_greedy_is_always_the_same(tmp_path: Path)
     greedy = from_model(model, tokenizer, temperature=0.0, **settings)  # type: ignore[arg-type]
     first, second = greedy(twin(0).messages, 2)
     assert first == second
+    model.generation_config.repetition_penalty = 9.0  # as some models come
+    assert greedy(twin(0).messages, 1) == [first]
     tokenizer.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
     assert greedy(twin(0).messages, 1)[0].startswith("<think>\n")
+
+
+class Saying:
+    """A model that replies one text whatever it is asked."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids, self.device = ids, torch.device("cpu")
+
+    def generate(self, ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        return torch.cat([ids, torch.tensor([self.ids]).expand(len(ids), -1)], 1)
+
+
+def test_a_reply_keeps_the_end_of_thinking_that_is_a_special_token(tmp_path: Path) -> None:
+    tokenizer = models.load_tokenizer(tiny_model(tmp_path))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    said = [*models.ids_of(tokenizer, RIGHT), tokenizer.eos_token_id]
+    settings = {"temperature": 0.0, "top_p": 1.0, "most_tokens": 12, "batch": 2}
+    draw = from_model(Saying(said), tokenizer, **settings)  # type: ignore[arg-type]
+    assert all(score(reply, ("1411",)).rule == 1 for reply in draw(twin(0).messages, 2))
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path: Path) -> None:
+    tokenizer = models.load_tokenizer(tiny_model(tmp_path))
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(str(tmp_path))
+    assert models.load_tokenizer(tmp_path).pad_token == tokenizer.eos_token
 
 
 def test_accuracy_is_the_mean_over_rows() -> None:
