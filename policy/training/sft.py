@@ -130,14 +130,14 @@ def encode(tokenizer: Any, row: Row, trace: str) -> Example:
 
 
 def examples(tokenizer: Any, files: Sequence[str], config: Config, say: Say) -> list[Example]:
-    """All traces of the files, those that fit."""
+    """All traces of the files, those that fit; one that stands in two files is taken once."""
     pairs = [
         (row, trace)
         for file in files
         for row in read_rows(Path(file))
         for trace in traces(row, gold=config.gold)
     ]
-    made = [encode(tokenizer, row, trace) for row, trace in pairs]
+    made = list(dict.fromkeys(encode(tokenizer, row, trace) for row, trace in pairs))
     kept = [example for example in made if len(example.ids) <= config.longest]
     say(f"{len(kept)} traces; {len(made) - len(kept)} longer than {config.longest} left out")
     if not kept:

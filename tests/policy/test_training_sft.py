@@ -21,7 +21,7 @@ from policy.parsing import parse_answer
 from policy.rewards import score
 from policy.training import models, sft
 from policy.training.logs import Log, read_log
-from policy.training.rows import Row, read_rows
+from policy.training.rows import Row, read_rows, write_rows
 from policy.training.traces import ABSENT, LONGEST_QUOTE, MOST_QUOTES, gold_trace, traces
 from policy.values import Message
 
@@ -284,6 +284,20 @@ def test_an_adapter_that_is_trained_further_stays_whole(config: sft.Config, tmp_
     torch.testing.assert_close(merged, before, atol=1e-5, rtol=0)
     with pytest.raises(SettingsError, match="has 2"):
         sft.Training(replace(again, lora_rank=4), lambda line: None)
+
+
+def test_the_made_trace_of_a_sampled_row_is_learnt_once(
+    config: sft.Config, tmp_path: Path
+) -> None:
+    rows = read_rows(Path(config.data[0]))
+    sampled = tmp_path / "sampled.jsonl"  # as policy-data writes it: the same rows, some with traces
+    write_rows(sampled, [replace(rows[0], extra={**rows[0].extra, "traces": ["A."]}), *rows[1:]])
+    tokenizer = models.load_tokenizer(Path(config.model))
+    alone, both = (
+        sft.examples(tokenizer, files, config, lambda line: None)
+        for files in (config.data, (*config.data, str(sampled)))
+    )
+    assert len(both) == len(alone) + 1
 
 
 def test_too_long_is_left_out_and_counted(config: sft.Config, tmp_path: Path) -> None:
