@@ -105,8 +105,8 @@ class Answers:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = self.path.read_bytes() if self.path.exists() else b""
         self.path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-        lines = self.path.read_text("utf-8").splitlines()
-        self._known = {tuple(row["key"]): row for row in map(json.loads, lines)}
+        lines = self.path.read_text("utf-8").split("\n")
+        self._known = {tuple(row["key"]): row for row in map(json.loads, filter(None, lines))}
 
     def of(
         self, name: str, folder: Path, sets: Mapping[str, Sequence[Row]], say: Say

@@ -170,7 +170,7 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
 def read_pairs(path: Path) -> list[Pair]:
     """The pairs of a file that `write_pairs` wrote."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")
         found = [_pair(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

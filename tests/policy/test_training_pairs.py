@@ -157,6 +157,13 @@ def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path) -> None:
             pairs.read_pairs(path)
 
 
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
+    message = {"role": "user", "content": "a\u2028b\x85c"}
+    pair = pairs.Pair("1", "made", ("1411",), (message,), (message,), RIGHT, WRONG)
+    pairs.write_pairs(tmp_path / "pairs.jsonl", [pair])
+    assert pairs.read_pairs(tmp_path / "pairs.jsonl") == [pair]
+
+
 # a model in memory
 
 
