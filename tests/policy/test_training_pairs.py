@@ -93,8 +93,21 @@ def test_what_was_sampled_is_not_sampled_again(
     made(config, later, monkeypatch)
     assert later.asked == ["question 2, short"]
     assert len(pairs.read_pairs(Path(config.out) / "pairs.jsonl")) == 3
-    made(config, again := Scripted(), monkeypatch)
+    made(replace(config, per_question=2, thinks=False), again := Scripted(), monkeypatch)
     assert again.asked == []
+
+
+def test_what_was_sampled_otherwise_is_refused(
+    config: pairs.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(config, Scripted(WRONG, RIGHT), monkeypatch)
+    for values in ({"model": "another"}, {"samples": 8}, {"temperature": 1.0}):
+        with pytest.raises(SettingsError, match="other settings"):
+            made(replace(config, **values), Scripted(WRONG, RIGHT), monkeypatch)  # type: ignore[arg-type]
+    other = Row(({"role": "user", "content": "asked otherwise"},), "made", ("1411",), {"index": "0"})
+    write_rows(Path(config.short), [other])
+    with pytest.raises(SettingsError, match="other prompts"):
+        made(config, Scripted(WRONG, RIGHT), monkeypatch)
 
 
 def test_all_right_or_all_wrong_makes_no_pair(
