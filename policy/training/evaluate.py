@@ -112,10 +112,11 @@ class Answers:
         self, name: str, folder: Path, sets: Mapping[str, Sequence[Row]], say: Say
     ) -> list[Answer]:
         """A model's answers to all sets. The model is read only if there is one to give."""
+        stamp = _stamp(folder, self.config)
         asked = [
-            ((_stamp(folder, self.config), task, f"{i} {row.key}"), row)
+            ((stamp, task, hashlib.sha256(repr((row.messages, row.golds)).encode()).hexdigest()), row)
             for task, rows in sets.items()
-            for i, row in enumerate(rows)
+            for row in rows
         ]
         lacking = [pair for pair in asked if pair[0] not in self._known]
         say(f"{name}: {len(lacking)} of {len(asked)} answers to give")
@@ -255,8 +256,9 @@ def run(path: Path, smoke: bool, say: Say) -> Path:
 
 
 def _stamp(folder: Path, config: Config) -> str:
-    """What an answer depends on: the model's files as they are now, and the sampling."""
+    """What an answer and its scores depend on beside the prompt: the model's files as they are now,
+    the sampling and the guard."""
     weights = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.gguf"))
     told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights]
     settings = (config.answer_tokens, config.temperature, config.seed, config.batch)
-    return hashlib.sha256(repr((str(folder), told, settings)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((str(folder), told, settings, config.most_words)).encode()).hexdigest()[:16]

@@ -208,6 +208,14 @@ def test_an_evaluation_goes_on_and_compares_each_model_with_the_one_before(
     evaluate.evaluate(config, told.append)
     assert told[0] == "one: 2 of 5 answers to give"
     assert json.loads((tmp_path / "scores.json").read_text("utf-8")) == first
+    # Other prompts of the same name, or another guard, are other answers.
+    rows = read_rows(Path(made.data[0]))
+    changed = [replace(row, golds=("changed",)) if n < 2 else row for n, row in enumerate(rows)]
+    write_rows(tmp_path / "changed.jsonl", changed)
+    for values in ({"data": {"short": str(tmp_path / "changed.jsonl")}}, {"most_words": 0}):
+        told.clear()
+        evaluate.evaluate(replace(config, **values), told.append)  # type: ignore[arg-type]
+        assert told[0] == f"one: {2 if 'data' in values else 5} of 5 answers to give"
 
 
 @pytest.mark.parametrize("values", [{"models": {}}, {"data": {}}, {"rows": 0}])
