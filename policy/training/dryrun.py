@@ -85,7 +85,6 @@ class Config:
     """What ``dryrun.toml`` says."""
 
     runs: tuple[Any, ...]
-    out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
