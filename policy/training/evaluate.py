@@ -114,7 +114,10 @@ class Answers:
         """A model's answers to all sets. The model is read only if there is one to give."""
         stamp = _stamp(folder, self.config)
         asked = [
-            ((stamp, task, hashlib.sha256(repr((row.messages, row.golds)).encode()).hexdigest()), row)
+            (
+                (stamp, task, hashlib.sha256(repr((row.messages, row.golds)).encode()).hexdigest()),
+                row,
+            )
             for task, rows in sets.items()
             for row in rows
         ]
@@ -261,4 +264,6 @@ def _stamp(folder: Path, config: Config) -> str:
     weights = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.gguf"))
     told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights]
     settings = (config.answer_tokens, config.temperature, config.seed, config.batch)
-    return hashlib.sha256(repr((str(folder), told, settings, config.most_words)).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        repr((str(folder), told, settings, config.most_words)).encode()
+    ).hexdigest()[:16]

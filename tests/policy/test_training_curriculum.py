@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from documents.errors import ReasonerError, SettingsError
 from policy.rewards import Hybrid
 from policy.training import curriculum, evaluate, prepare, rl, sft
 from policy.training.rollouts import Rewards
-from policy.training.rows import Row
+from policy.training.rows import Row, read_rows, write_rows
 from policy.training.sampling import Group, with_difficulty
 
 ROWS = [

@@ -104,7 +104,9 @@ def test_what_was_sampled_otherwise_is_refused(
     for values in ({"model": "another"}, {"samples": 8}, {"temperature": 1.0}):
         with pytest.raises(SettingsError, match="other settings"):
             made(replace(config, **values), Scripted(WRONG, RIGHT), monkeypatch)  # type: ignore[arg-type]
-    other = Row(({"role": "user", "content": "asked otherwise"},), "made", ("1411",), {"index": "0"})
+    other = Row(
+        ({"role": "user", "content": "asked otherwise"},), "made", ("1411",), {"index": "0"}
+    )
     write_rows(Path(config.short), [other])
     with pytest.raises(SettingsError, match="other prompts"):
         made(config, Scripted(WRONG, RIGHT), monkeypatch)

@@ -286,11 +286,11 @@ def test_an_adapter_that_is_trained_further_stays_whole(config: sft.Config, tmp_
         sft.Training(replace(again, lora_rank=4), lambda line: None)
 
 
-def test_the_made_trace_of_a_sampled_row_is_learnt_once(
-    config: sft.Config, tmp_path: Path
-) -> None:
+def test_the_made_trace_of_a_sampled_row_is_learnt_once(config: sft.Config, tmp_path: Path) -> None:
     rows = read_rows(Path(config.data[0]))
-    sampled = tmp_path / "sampled.jsonl"  # as policy-data writes it: the same rows, some with traces
+    sampled = (
+        tmp_path / "sampled.jsonl"
+    )  # as policy-data writes it: the same rows, some with traces
     write_rows(sampled, [replace(rows[0], extra={**rows[0].extra, "traces": ["A."]}), *rows[1:]])
     tokenizer = models.load_tokenizer(Path(config.model))
     alone, both = (
