@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,7 +33,7 @@ from compressor.training.data import (
     widened,
 )
 from compressor.training.haystacks import haystacks
-from compressor.training.runs import IGNORED, B, E, I, O, label, read_toml
+from compressor.training.runs import IGNORED, B, E, I, O, label, rate_at, read_toml
 from compressor.training.tables import head_count, made_up_questions, table_question
 from compressor.training.train import encode
 from documents.document import Block, Document
@@ -329,6 +330,33 @@ def test_a_run_goes_on_from_the_step_written(smoke: script.Config) -> None:
     after = _resume(out)
     assert after["step"] == 5
     assert (_updates(state), _updates(after)) == ({3.0}, {5.0})
+
+
+def test_a_resumed_run_has_the_rate_and_the_time_of_one_never_killed(
+    smoke: script.Config, tmp_path: Path
+) -> None:
+    config = replace(smoke, out=str(tmp_path / "run"), max_steps=6, warmup_steps=2)
+    for last in (3, 6):  # the run is killed after three of six steps
+        with pytest.MonkeyPatch.context() as patch:
+            rate = partial(rate_at, config)
+            patch.setattr(script, "rate_at", lambda _, *told, rate=rate: rate(*told))
+            script.train(replace(config, max_steps=last), lambda line: None)
+    rates = [row["rate"] for row in log(tmp_path / "run")]
+    assert rates == pytest.approx([rate_at(config, step, 0.0) for step in range(6)], rel=1e-3)
+    path = tmp_path / "run" / "checkpoint" / "resume.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "seconds": config.max_minutes * 60.0}, path)
+    script.train(replace(config, max_steps=9), lambda line: None)
+    assert _resume(tmp_path / "run")["step"] == 6  # its time was over
+
+
+def test_a_kill_between_two_checkpoints_loses_none(smoke: script.Config, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    script.train(replace(smoke, out=str(out)), lambda line: None)
+    (out / "checkpoint").rename(out / "checkpoint.old")
+    script.train(replace(smoke, out=str(out), max_steps=4), lambda line: None)
+    assert [row["step"] for row in log(out)] == [1, 2, 3, 4]
+    assert not (out / "checkpoint.old").exists()
 
 
 def test_frozen_layers_stay_as_they_were(smoke: script.Config, base: Path, tmp_path: Path) -> None:
