@@ -34,7 +34,13 @@ from compressor.training.data import (
 )
 from compressor.training.haystacks import haystacks
 from compressor.training.runs import IGNORED, B, E, I, O, label, rate_at, read_toml
-from compressor.training.tables import head_count, made_up_questions, table_question
+from compressor.training.tables import (
+    TableQuestion,
+    draw_table,
+    head_count,
+    made_up_questions,
+    table_question,
+)
 from compressor.training.train import encode
 from documents.document import Block, Document
 from documents.errors import DataError, SettingsError
@@ -291,6 +297,12 @@ def test_questions_are_made_from_row_labels() -> None:
     for each in made:
         (kept,) = each.keep
         assert each.lines[kept].split(" |")[0].lower() in each.question
+
+
+def test_a_table_that_is_the_only_one_stands_by_itself() -> None:
+    table = TableQuestion("What were wages?", tuple(TABLE.split("\n")), 2, frozenset({3}))
+    _, _, text, kept = draw_table(table, [table], 2_000, 0.0, Random(1))
+    assert text and len(kept) == 1
 
 
 @pytest.fixture(scope="module")
