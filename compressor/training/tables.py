@@ -118,7 +118,7 @@ def draw_table(
     rng: random.Random,
 ) -> tuple[tuple[Instruction, str], str, str, tuple[tuple[int, int], ...]]:
     """What is asked, header, text and kept ranges of one window: the asked table among others'
-    lines, or (a negative) others' lines alone. Where there is no other table, it stands by itself."""
+    lines, or (a negative) others' lines alone; the only table stands by itself."""
     alone = all(other.lines == asked.lines for other in others)
     positive = alone or rng.random() < positive_share + 0.1
     pieces = [(asked, True)] if positive else []

@@ -6,9 +6,9 @@ gamma 2, as in the published code); the losses are summed. A random half of the 
 are not evidence is left out of the loss, as the paper has it.
 
 Simplified: no epochs, windows are drawn without end; the learning rate follows the clock (the
-run lasts ``max_minutes`` whatever the machine is). A run is resumed from the newest
-checkpoint in ``out``, its time and learning rate as they were then. The losses go to ``log.jsonl`` and TensorBoard there, at each checkpoint
-those on documents held back too.
+run lasts ``max_minutes`` whatever the machine is). A run is resumed from the newest checkpoint
+in ``out``, its time and learning rate as they were then. The losses go to ``log.jsonl`` and
+TensorBoard there, at each checkpoint those on documents held back too.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from transformers import BertConfig, BertModel
 
 import weights
 from compressor import Compressor, CompressorConfig, Instruction
+from compressor.training import fusion
 from compressor.training import train as script
 from compressor.training.data import (
     Corpus,
@@ -379,6 +381,15 @@ def test_frozen_layers_stay_as_they_were(smoke: script.Config, base: Path, tmp_p
     changed = {name for name in after if not torch.equal(after[name].half(), before[name].half())}
     assert "keep.weight" in changed
     assert not [n for n in changed if "embeddings" in n or "encoder.layer.0." in n]
+
+
+def test_a_fusion_without_documents_put_aside_is_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fusion, "SmallCritic", lambda _: Mock())
+    config = read_toml(fusion.Config, Path(fusion.__file__).with_name("fusion.toml"), smoke=False)
+    with pytest.raises(DataError, match="put aside"):
+        fusion.fit(replace(config, data=str(data), sources=["none"]), lambda line: None)
 
 
 def test_a_configuration_that_does_not_fit_is_said(tmp_path: Path) -> None:
