@@ -226,6 +226,16 @@ def test_only_held_back_documents_are_measured_on() -> None:
         assert all(wanted[hay.kind] in hay.document.text[a:b] for a, b in hay.gold)
 
 
+def test_evidence_late_in_a_long_line_stays_in_the_haystack() -> None:
+    fact = "The harbour was opened in 1411."
+    text = "Ships came and went. " * 400 + fact + " Ships came and went." * 40
+    at = text.index(fact)
+    asked = Question("cuad", "cuad:x", "When?", ("1411",), ((at, at + len(fact)),))
+    corpus = Corpus({"cuad:x": text}, {"cuad": [asked]})
+    (hay,) = haystacks(corpus, ["cuad"], 1, 2_000, 1, chosen=lambda _: True)
+    assert [hay.document.text[a:b] for a, b in hay.gold] == [fact]
+
+
 def _question(row: dict[str, Any]) -> Question:
     spans = tuple((a, b) for a, b in row["spans"])
     answers = tuple(row["answers"])
