@@ -37,6 +37,7 @@ from policy.training.models import (
     load_tokenizer,
     prompt_text,
     reply_text,
+    stamp,
 )
 from policy.training.rows import Row, read_rows
 
@@ -112,12 +113,9 @@ class Answers:
         self, name: str, folder: Path, sets: Mapping[str, Sequence[Row]], say: Say
     ) -> list[Answer]:
         """A model's answers to all sets. The model is read only if there is one to give."""
-        stamp = _stamp(folder, self.config)
+        giver = _stamp(folder, self.config)
         asked = [
-            (
-                (stamp, task, hashlib.sha256(repr((row.messages, row.golds)).encode()).hexdigest()),
-                row,
-            )
+            ((giver, task, _digest(row.messages, row.golds)), row)
             for task, rows in sets.items()
             for row in rows
         ]
@@ -261,9 +259,9 @@ def run(path: Path, smoke: bool, say: Say) -> Path:
 def _stamp(folder: Path, config: Config) -> str:
     """What an answer and its scores depend on beside the prompt: the model's files as they are now,
     the sampling and the guard."""
-    weights = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.gguf"))
-    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights]
     settings = (config.answer_tokens, config.temperature, config.seed, config.batch)
-    return hashlib.sha256(
-        repr((str(folder), told, settings, config.most_words)).encode()
-    ).hexdigest()[:16]
+    return _digest(str(folder), stamp(folder), settings, config.most_words)
+
+
+def _digest(*told: object) -> str:
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]

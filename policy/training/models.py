@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ GGUF = "model.gguf"
 """What a registry row's file is called; transformers unpacks its numbers into full ones."""
 
 
+MIB = 2**20
 ADAPTER = "adapter_config.json"
 """What marks a folder as that of an adapter."""
 
@@ -25,6 +27,20 @@ ADAPTER = "adapter_config.json"
 def folder_of(name: str) -> Path:
     """The folder called ``name``, or that of the registry's row, fetched if need be."""
     return Path(name) if Path(name).is_dir() else weights.ensure(name)
+
+
+def stamp(folder: Path) -> str:
+    """What tells the weights in a folder from others: their files' names, sizes, beginnings and
+    ends. It stays the same in a copy."""
+    read = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.gguf")]):
+        size = path.stat().st_size
+        read.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            for start in (0, max(0, size - MIB)):
+                file.seek(start)
+                read.update(file.read(MIB))
+    return read.hexdigest()
 
 
 def base_of(folder: Path) -> Path:

@@ -48,6 +48,7 @@ from policy.training.models import (
     ids_of,
     load_tokenizer,
     prompt_text,
+    stamp,
     to_train,
 )
 from policy.training.rows import Row, read_rows
@@ -228,7 +229,7 @@ class Training:
         self.per_epoch = math.ceil(len(self.rows) / config.batch)
         self.steps = self.per_epoch * config.epochs
         self.step = 0
-        self.run_name = self._fingerprint()
+        self.run_name = self._fingerprint(folder)
         self._resume()
 
     def run(self) -> Path:
@@ -317,8 +318,9 @@ class Training:
         self.step = int(state["step"])
         self.say(f"going on after step {self.step} of {self.steps}")
 
-    def _fingerprint(self) -> str:
-        """What decides a step's result: settings but for paths and logging, and the examples."""
+    def _fingerprint(self, start: Path) -> str:
+        """What decides a step's result: settings but for paths and logging, the model that the run
+        starts from, and the examples."""
         beside = {
             "out",
             "data",
@@ -331,7 +333,7 @@ class Training:
             "device",
         }
         told = {k: v for k, v in asdict(self.config).items() if k not in beside}
-        read = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+        read = hashlib.sha256(json.dumps([told, stamp(start)], sort_keys=True).encode())
         for row in self.rows:
             read.update(repr(row).encode())
         return read.hexdigest()

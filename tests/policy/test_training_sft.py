@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -257,6 +258,23 @@ def test_another_configuration_does_not_go_on(
 ) -> None:
     with pytest.raises(SettingsError, match="another configuration"):
         sft.Training(replace(config, learning_rate=1e-4), lambda line: None)
+
+
+def test_another_model_of_the_same_name_does_not_go_on(config: sft.Config, tmp_path: Path) -> None:
+    place, copy = tmp_path / "model", tmp_path / "copy"
+    shutil.copytree(config.model, place)
+    own = replace(config, model=str(place), out=str(tmp_path / "out"))
+    sft.Training(own, lambda line: None).save()
+    shutil.copytree(place, copy)
+    shutil.rmtree(place)
+    copy.rename(place)
+    sft.Training(own, lambda line: None)  # a copy is the same model
+    other = models.load_model(place)
+    with torch.no_grad():
+        other.model.norm.weight += 1
+    other.save_pretrained(str(place))
+    with pytest.raises(SettingsError, match="another model"):
+        sft.Training(own, lambda line: None)
 
 
 def test_an_adapter_trains_alone_and_goes_on(config: sft.Config, tmp_path: Path) -> None:
