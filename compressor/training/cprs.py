@@ -11,7 +11,7 @@ not evidence is left out of both, as the paper has it.
 Simplified: one device; windows are drawn without end and are those of the small critic's training;
 the learning rate follows the clock. With ``all_words`` off the first loss weighs the two label
 words alone, whose difference is all that decides: a fraction of the cost on a CPU. A run is
-resumed from the newest checkpoint in ``out``.
+resumed from the newest checkpoint in ``out``, its time and learning rate as they were then.
 """
 
 from __future__ import annotations
@@ -177,16 +177,16 @@ def train(config: Config, say: Say = print) -> Path:
         weight_decay=config.weight_decay,
         fused=True,
     )
-    first = resumed(model, optimizer, out)
+    first, gone = resumed(model, optimizer, out)
     log, write = Log(out, first), partial(save_model, model, dtype=torch.float16)
-    started, tokens, step = time.monotonic(), 0, first
+    started, tokens, step = time.monotonic() - gone, 0, first
     while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
         rng = random.Random(config.seed * 1_000_003 + step)
         size = rng.choice(config.window_characters)
         count = max(1, config.batch_tokens // (size // 4 + reader.prompt_tokens + 40))
         examples = sampler.examples(rng, size, count)
         batch = encode(reader, tokenizer, examples, config, rng)
-        rate = rate_at(config, step - first, time.monotonic() - started)
+        rate = rate_at(config, step, time.monotonic() - started)
         for group in optimizer.param_groups:
             group["lr"] = rate
         words, boundary = loss_of(model, batch, config.all_words, bf16)
@@ -199,12 +199,14 @@ def train(config: Config, say: Say = print) -> Path:
         row = {"words": words.item(), "boundary": boundary.item(), "rate": rate}
         row |= {"tokens": tokens, "seconds": time.monotonic() - started}
         if step % config.checkpoint_steps == 0:
-            save(write, model, optimizer, tokenizer, out, step=step)
+            seconds = time.monotonic() - started
+            save(write, model, optimizer, tokenizer, out, step=step, seconds=seconds)
             row |= measured(model, held, config, bf16)
         if step % config.log_steps == 0 or "held_words" in row:
             log.write(step, row)
             say(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    save(write, model, optimizer, tokenizer, out, step=step)
+    seconds = time.monotonic() - started
+    save(write, model, optimizer, tokenizer, out, step=step, seconds=seconds)
     log.close()
     return out / "checkpoint"
 

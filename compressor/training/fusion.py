@@ -34,6 +34,7 @@ from compressor.training.data import load, put_aside
 from compressor.training.haystacks import Haystack, haystacks
 from compressor.training.runs import made_corpus, read_toml
 from compressor.units import units
+from documents.errors import DataError
 from documents.progress import never_cancelled, no_progress
 
 Say = Callable[[str], None]
@@ -101,6 +102,11 @@ def fit(config: Config, say: Say) -> Path:
             rated.append(one)
         if number % 20 == 0:
             say(f"{number} questions")
+    if not rated:
+        raise DataError(
+            f"{config.data} has no evidence of {', '.join(config.sources)} in documents put aside.",
+            "Name other sources, or give a folder with more documents: one in ten is put aside.",
+        )
     pairs = list(product(config.weights, config.words))
     tables = {pair: np.mean([each.kept(pair) for each in rated], axis=0) for pair in pairs}
     for (weight, words), row in tables.items():

@@ -61,7 +61,8 @@ def _joined(
     own = corpus.texts[question.doc]
     gold = _gold(question, own, kind)
     left = max(0, min(gold[0][0] - size // 2, len(own) - size))
-    left = own.rfind("\n", 0, left) + 1
+    line = own.rfind("\n", 0, left) + 1
+    left = line if gold[0][1] <= line + size else own.rfind(" ", 0, left) + 1
     text, blocks, moved = "", list[Block](), 0
     for doc in _drawn(corpus, question.doc, docs, size, rng):
         if title := title_of(doc):

@@ -10,6 +10,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+OLD = "checkpoint.old"
+"""The checkpoint before, while the next one takes its place."""
+
 
 def focal(entropy: Tensor) -> Tensor:
     """The mean focal loss, gamma 2, of cross entropies [n]."""
@@ -24,25 +27,32 @@ def save(
     out: Path,
     *,
     step: int,
+    seconds: float,
 ) -> None:
     """A checkpoint that can be used and resumed, put in place whole; ``write`` writes the model."""
     fresh = out / "checkpoint.new"
     write(fresh)
     tokenizer.save(str(fresh / "tokenizer.json"), pretty=False)
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    torch.save(state, fresh / "resume.pt")
-    current = out / "checkpoint"
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save({**state, "step": step, "seconds": seconds}, fresh / "resume.pt")
+    current, old = out / "checkpoint", out / OLD
     if current.exists():
-        shutil.rmtree(current)
+        shutil.rmtree(old, ignore_errors=True)
+        current.rename(old)
     fresh.rename(current)
+    shutil.rmtree(old, ignore_errors=True)
 
 
-def resumed(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path) -> int:
-    """The step to go on from, with model and optimizer as they were then; 0 for a new run."""
-    resume = out / "checkpoint" / "resume.pt"
+def resumed(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, float]:
+    """The step to go on from and the seconds the run has had, with model and optimizer as they were
+    then; 0 and 0 for a new run."""
+    current, old = out / "checkpoint", out / OLD
+    if old.exists() and not current.exists():
+        old.rename(current)  # a kill came between the two
+    resume = current / "resume.pt"
     if not resume.exists():
-        return 0
+        return 0, 0.0
     state = torch.load(resume, weights_only=True)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+    return int(state["step"]), float(state.get("seconds", 0.0))

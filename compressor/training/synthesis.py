@@ -116,7 +116,8 @@ class Journal:
             if not path.stat().st_size:
                 file.write((json.dumps(settings) + "\n").encode())
         try:
-            begun, *rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            lines = path.read_text("utf-8").rstrip("\n").split("\n")
+            begun, *rows = map(json.loads, lines)
             outcomes = [_outcome(row) for row in rows]
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(

@@ -118,11 +118,12 @@ def draw_table(
     rng: random.Random,
 ) -> tuple[tuple[Instruction, str], str, str, tuple[tuple[int, int], ...]]:
     """What is asked, header, text and kept ranges of one window: the asked table among others'
-    lines, or (a negative) others' lines alone."""
-    positive = rng.random() < positive_share + 0.1
+    lines, or (a negative) others' lines alone; the only table stands by itself."""
+    alone = all(other.lines == asked.lines for other in others)
+    positive = alone or rng.random() < positive_share + 0.1
     pieces = [(asked, True)] if positive else []
     length = sum(len(line) for line in asked.lines) if positive else 0
-    while length < size * 0.7:
+    while length < size * 0.7 and not alone:
         other = rng.choice(others)
         if other.lines != asked.lines:
             pieces.append((other, False))

@@ -6,9 +6,9 @@ gamma 2, as in the published code); the losses are summed. A random half of the 
 are not evidence is left out of the loss, as the paper has it.
 
 Simplified: no epochs, windows are drawn without end; the learning rate follows the clock (the
-run lasts ``max_minutes`` whatever the machine is). A run is resumed from the newest
-checkpoint in ``out``. The losses go to ``log.jsonl`` and TensorBoard there, at each checkpoint
-those on documents held back too.
+run lasts ``max_minutes`` whatever the machine is). A run is resumed from the newest checkpoint
+in ``out``, its time and learning rate as they were then. The losses go to ``log.jsonl`` and
+TensorBoard there, at each checkpoint those on documents held back too.
 """
 
 from __future__ import annotations
@@ -174,15 +174,15 @@ def train(config: Config, say: Say = print) -> Path:
         weight_decay=config.weight_decay,
         fused=True,
     )
-    first = resumed(model, optimizer, out)
+    first, gone = resumed(model, optimizer, out)
     log, write = Log(out, first), partial(save_model, model)
-    started, tokens, step = time.monotonic(), 0, first
+    started, tokens, step = time.monotonic() - gone, 0, first
     while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
         rng = random.Random(config.seed * 1_000_003 + step)
         size = rng.choice(config.window_characters)
         count = max(2, config.batch_tokens // (size // 4 + 40))
         batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
-        rate = rate_at(config, step - first, time.monotonic() - started)
+        rate = rate_at(config, step, time.monotonic() - started)
         for group in optimizer.param_groups:
             group["lr"] = rate
         keep_loss, boundary_loss = loss_of(model, batch, bf16)
@@ -195,12 +195,14 @@ def train(config: Config, say: Say = print) -> Path:
         row = {"keep": keep_loss.item(), "boundary": boundary_loss.item(), "rate": rate}
         row |= {"tokens": tokens, "seconds": time.monotonic() - started}
         if step % config.checkpoint_steps == 0:
-            save(write, model, optimizer, tokenizer, out, step=step)
+            seconds = time.monotonic() - started
+            save(write, model, optimizer, tokenizer, out, step=step, seconds=seconds)
             row |= measured(model, held, bf16)
         if step % config.log_steps == 0 or "held_keep" in row:
             log.write(step, row)
             say(f"step {step}: " + ", ".join(f"{k} {v:.4g}" for k, v in row.items()))
-    save(write, model, optimizer, tokenizer, out, step=step)
+    seconds = time.monotonic() - started
+    save(write, model, optimizer, tokenizer, out, step=step, seconds=seconds)
     log.close()
     return out / "checkpoint"
 

@@ -38,7 +38,7 @@ def read(path: Path, run: str, device: torch.device) -> dict[str, Any] | None:
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     if state["run"] != run:
         raise SettingsError(
-            f"{path} is of a run with another configuration or other data.",
+            f"{path} is of a run with another configuration, another model or other data.",
             "Give another `out`, or remove that folder.",
         )
     return state

@@ -8,6 +8,7 @@ kill reads what one never killed would have read.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -41,13 +42,20 @@ def seen(records: Iterable[Mapping[str, Any]], rows: Sequence[Row]) -> dict[int,
 def estimated(rows: Sequence[Row], places: Iterable[int]) -> dict[int, Group]:
     """Groups that stand for the mean rewards that policy-data wrote beside the prompts, measured
     with another model, as the paper does with the base model; of those prompts that have one.
-    Where it is 0 the size of the group is not known, and counts as two answers."""
+    A group is as large as the difficulty beside its mean says; without one, a mean of 0 counts as
+    that of two answers."""
     means = {place: rows[place].extra.get("mean_reward") for place in places}
     return {
-        place: Group(rows[place], (), (float(mean), float(mean)))
+        place: Group(rows[place], (), (float(mean),) * _size(float(mean), rows[place]))
         for place, mean in means.items()
         if mean is not None
     }
+
+
+def _size(mean: float, row: Row) -> int:
+    """So many answers that half a right one among them is no more than the mean reward."""
+    known = row.extra.get("difficulty") or (1 / mean if mean > 0 else 4)
+    return math.ceil(float(known) / 2)
 
 
 def carried(groups: Mapping[int, Group], mode: str, most: int, seed: str) -> list[int]:

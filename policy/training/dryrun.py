@@ -85,7 +85,6 @@ class Config:
     """What ``dryrun.toml`` says."""
 
     runs: tuple[Any, ...]
-    out: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,6 @@ def _kept(model: Any, run: Run) -> tuple[float, float]:
     }[run.stage]
     after = Kept()
     found: list[Tensor] = []
-    longest = 0
     if run.recompute:  # a layer's input is kept, and nothing else of it
         for layer in layers_of(model):
             layer.register_forward_pre_hook(lambda _, told: body.count(told[0]))
@@ -174,7 +172,6 @@ def _kept(model: Any, run: Run) -> tuple[float, float]:
         count *= run.micro_batch  # noqa: PLW2901 - rows of one forward pass
         with body:
             hidden = read(model, count, length)
-        longest = max(longest, count * length)
         with after:
             kept = hidden[:, -run.output_tokens - 1 :]
             logits = model.get_output_embeddings()(kept)
@@ -184,7 +181,8 @@ def _kept(model: Any, run: Run) -> tuple[float, float]:
             after.count(logits.float())  # in `token_logps`, for a moment
     with after:
         _loss(run, found)
-    peak = body.total + (_one_layer(run, longest) if run.recompute else 0.0)
+    largest = max(_one_layer(run, *shape) for shape in rows) if run.recompute else 0.0
+    peak = body.total + largest
     return peak, after.total
 
 
@@ -206,12 +204,12 @@ def _loss(run: Run, found: list[Tensor]) -> Tensor:
     return losses.solopo(loss, (chosen, told.reward(found[1], torch.ones_like(found[1]))), 1.0)
 
 
-def _one_layer(run: Run, tokens: int) -> float:
+def _one_layer(run: Run, count: int, tokens: int) -> float:
     """What one layer keeps while it is computed again for its backward pass."""
     single = build(run.shape, run.lora_rank, False, run.attention, 1)
     kept = Kept()
     with kept:
-        read(single, 1, tokens)
+        read(single, count * run.micro_batch, tokens)
     return kept.total
 
 

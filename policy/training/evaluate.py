@@ -37,6 +37,7 @@ from policy.training.models import (
     load_tokenizer,
     prompt_text,
     reply_text,
+    stamp,
 )
 from policy.training.rows import Row, read_rows
 
@@ -105,17 +106,18 @@ class Answers:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         whole = self.path.read_bytes() if self.path.exists() else b""
         self.path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-        lines = self.path.read_text("utf-8").splitlines()
-        self._known = {tuple(row["key"]): row for row in map(json.loads, lines)}
+        lines = self.path.read_text("utf-8").split("\n")
+        self._known = {tuple(row["key"]): row for row in map(json.loads, filter(None, lines))}
 
     def of(
         self, name: str, folder: Path, sets: Mapping[str, Sequence[Row]], say: Say
     ) -> list[Answer]:
         """A model's answers to all sets. The model is read only if there is one to give."""
+        giver = _stamp(folder, self.config)
         asked = [
-            ((_stamp(folder, self.config), task, f"{i} {row.key}"), row)
+            ((giver, task, _digest(row.messages, row.golds)), row)
             for task, rows in sets.items()
-            for i, row in enumerate(rows)
+            for row in rows
         ]
         lacking = [pair for pair in asked if pair[0] not in self._known]
         say(f"{name}: {len(lacking)} of {len(asked)} answers to give")
@@ -154,6 +156,7 @@ def replies(
         max_new_tokens=config.answer_tokens,
         pad_token_id=pad,
         eos_token_id=tokenizer.eos_token_id,
+        repetition_penalty=1.0,  # some models' own files set another
         **(sampled if config.temperature else {"do_sample": False}),
     )
     ends = {pad, int(tokenizer.eos_token_id)}
@@ -254,8 +257,11 @@ def run(path: Path, smoke: bool, say: Say) -> Path:
 
 
 def _stamp(folder: Path, config: Config) -> str:
-    """What an answer depends on: the model's files as they are now, and the sampling."""
-    weights = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.gguf"))
-    told = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in weights]
+    """What an answer and its scores depend on beside the prompt: the model's files as they are now,
+    the sampling and the guard."""
     settings = (config.answer_tokens, config.temperature, config.seed, config.batch)
-    return hashlib.sha256(repr((str(folder), told, settings)).encode()).hexdigest()[:16]
+    return _digest(str(folder), stamp(folder), settings, config.most_words)
+
+
+def _digest(*told: object) -> str:
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]

@@ -193,7 +193,7 @@ def _data(config: Config) -> Iterator[str]:
     for file in config.data:
         try:
             told = Path(file).read_bytes()
-            rows = [json.loads(line) for line in told.decode().splitlines() if line.strip()]
+            rows = [json.loads(line) for line in told.decode().split("\n") if line.strip()]
             found = [str(row.get("data_source") or row["source"]) for row in rows]
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise DataError(

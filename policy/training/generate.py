@@ -11,7 +11,7 @@ import torch
 
 from policy.rewards import score
 from policy.thinking import OPEN
-from policy.training.models import ids_of, prompt_text
+from policy.training.models import ids_of, prompt_text, reply_text
 from policy.training.rows import Row
 from policy.training.sampling import Generate
 from policy.values import Message
@@ -37,12 +37,13 @@ def from_model(
                 attention_mask=torch.ones_like(ids).expand(min(batch, number - len(replies)), -1),
                 do_sample=bool(temperature),
                 max_new_tokens=most_tokens,
-                pad_token_id=tokenizer.pad_token_id or tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
                 eos_token_id=tokenizer.eos_token_id,
+                repetition_penalty=1.0,  # some models' own files set another
                 **draw,
             )
-            said = tokenizer.batch_decode(found[:, ids.shape[1] :], skip_special_tokens=True)
-            replies += [opened + reply for reply in said]
+            said = found[:, ids.shape[1] :].tolist()
+            replies += [opened + reply_text(tokenizer, one) for one in said]
         return replies
 
     return generate

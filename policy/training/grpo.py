@@ -34,6 +34,8 @@ from policy.training.losses import token_logps
 from policy.training.models import ids_of
 
 STEP_SEED = 1_000_003
+OF_TOKENS = {"entropy", "clip_ratio/low_mean", "clip_ratio/high_mean"}
+"""What TRL measures over the tokens of each part of a batch."""
 SAME = 1e-6
 """Rewards no further apart than this have no variance."""
 
@@ -121,6 +123,7 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _calculate_rewards(self, inputs: Any, prompts: Any, *rest: Any) -> Any:
         found = super()._calculate_rewards(inputs, prompts, *rest)
+        found[found[:, 0].isnan()] = torch.nan  # else the punishment alone would be its reward
         start = self.accelerator.process_index * len(prompts)
         self._worth = found[start : start + len(prompts), 0]
         return found
@@ -223,6 +226,10 @@ class PolicyTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         loss = super()._compute_loss(model, inputs)
+        learnt = self.accelerator.gather(inputs["completion_mask"].sum()).any()
+        if self.model.training and not learnt:  # else TRL's 0 for these would be in the step's mean
+            for name in OF_TOKENS & self._metrics["train"].keys():
+                self._metrics["train"][name].pop()
         due = self.kl_steps and self.state.global_step % self.kl_steps == 0
         if due and self.beta == 0 and inputs["completion_mask"].any():
             self._metrics["train"]["kl"].append(self._divergence(inputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ GGUF = "model.gguf"
 """What a registry row's file is called; transformers unpacks its numbers into full ones."""
 
 
+MIB = 2**20
 ADAPTER = "adapter_config.json"
 """What marks a folder as that of an adapter."""
 
@@ -25,6 +27,20 @@ ADAPTER = "adapter_config.json"
 def folder_of(name: str) -> Path:
     """The folder called ``name``, or that of the registry's row, fetched if need be."""
     return Path(name) if Path(name).is_dir() else weights.ensure(name)
+
+
+def stamp(folder: Path) -> str:
+    """What tells the weights in a folder from others: their files' names, sizes, beginnings and
+    ends. It stays the same in a copy."""
+    read = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.gguf")]):
+        size = path.stat().st_size
+        read.update(f"{path.name} {size}\n".encode())
+        with path.open("rb") as file:
+            for start in (0, max(0, size - MIB)):
+                file.seek(start)
+                read.update(file.read(MIB))
+    return read.hexdigest()
 
 
 def base_of(folder: Path) -> Path:
@@ -57,6 +73,8 @@ def load_tokenizer(folder: Path) -> Any:
         raise ModelError(
             f"{folder}: the tokenizer has no token that ends a reply.", "Give another model."
         )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
@@ -97,6 +115,26 @@ def adapted(model: Any, rank: int, recompute: bool) -> Any:
         r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
     )
     return get_peft_model(model, settings)
+
+
+def to_train(folder: Path, rank: int, recompute: bool = False) -> Any:
+    """The model in a folder, ready to train: whole, or where a rank is set its adapter alone. An
+    adapter that the folder has is then trained on: a second one over the two merged would be saved
+    as one of the base, and the first would be lost."""
+    if not rank or not (folder / ADAPTER).is_file():
+        return adapted(load_model(folder), rank, recompute)
+    own = json.loads((folder / ADAPTER).read_text("utf-8")).get("r")
+    if own != rank:
+        raise SettingsError(
+            f"lora_rank is {rank}, and the adapter in {folder} has {own}.",
+            f"Give {own}, or 0 to merge it and train the whole model.",
+        )
+    from peft import PeftModel
+
+    base = adapted(load_model(base_of(folder)), 0, recompute)
+    if recompute:
+        base.enable_input_require_grads()
+    return PeftModel.from_pretrained(base, str(folder), is_trainable=True)
 
 
 def device_of(name: str) -> torch.device:

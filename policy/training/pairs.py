@@ -42,6 +42,10 @@ from policy.training.traces import gold_trace
 from policy.values import Message
 
 Say = Callable[[str], None]
+SAMPLING = (
+    "model", "url", "served_model", "samples", "temperature", "top_p", "most_tokens", "seed"
+)  # fmt: skip
+"""What decides the replies; the rest decides which of them make a pair."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,9 @@ def twins(short: Sequence[Row], long: Sequence[Row]) -> list[tuple[Row, Row]]:
 
 
 def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) -> list[Row]:
-    """The rows with ``replies`` in their extra info, from ``path`` as far as it has them."""
+    """The rows with ``replies`` in their extra info, from ``path`` as far as it has them. What was
+    sampled with other settings, or for other prompts under the same keys, is refused."""
+    settings = {name: getattr(config, name) for name in SAMPLING}
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists():  # a last line cut short by a kill is made again
         whole = path.read_bytes()
@@ -115,12 +121,19 @@ def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) 
     have = {row.key: row for row in _kept(path)}
     with path.open("a", encoding="utf-8") as out:
         for row in rows:
-            if row.key in have:
+            if (kept := have.get(row.key)) is not None:
+                same = kept.extra.get("sampling", settings) == settings
+                if not same or kept.messages != row.messages:
+                    raise SettingsError(
+                        f"{path} was sampled with other settings or for other prompts.",
+                        "Give another `out`, or remove that file.",
+                    )
                 continue
-            told = hashlib.sha256(f"{config.seed} {row.key}".encode()).digest()
-            torch.manual_seed(int.from_bytes(told[:4]))
+            seed = hashlib.sha256(f"{config.seed} {row.key}".encode()).digest()
+            torch.manual_seed(int.from_bytes(seed[:4]))
             (group,) = groups([row], generate, config.samples, lambda *_: None)
-            made = replace(row, extra={**row.extra, "replies": list(group.replies)})
+            told = {"replies": list(group.replies), "sampling": settings}
+            made = replace(row, extra={**row.extra, **told})
             out.write(json.dumps(made.columns(), ensure_ascii=False) + "\n")
             out.flush()
             have[row.key] = made
@@ -170,7 +183,7 @@ def write_pairs(path: Path, pairs: Sequence[Pair]) -> None:
 def read_pairs(path: Path) -> list[Pair]:
     """The pairs of a file that `write_pairs` wrote."""
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8").split("\n")
         found = [_pair(json.loads(line)) for line in lines if line.strip()]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(

@@ -48,7 +48,7 @@ from documents.errors import DataError, SettingsError
 from policy.training import curriculum
 from policy.training.config import read_config
 from policy.training.logs import read_log
-from policy.training.models import folder_of, ids_of, load_tokenizer, prompt_text
+from policy.training.models import folder_of, ids_of, load_tokenizer, prompt_text, stamp
 from policy.training.rows import Row, read_rows
 
 Say = Callable[[str], None]
@@ -219,9 +219,11 @@ class Curriculum:
         return train_phase(self.config, phase, self.prompts, self.say)
 
     def _claim(self, phase: Phase) -> None:
-        """Refuse a folder that holds a phase of another configuration or other data."""
+        """Refuse a folder that holds a phase of another configuration, of other data, or that
+        started from another model."""
         told = {k: v for k, v in asdict(self.config).items() if k not in BESIDE}
-        read = hashlib.sha256(json.dumps([told, phase.steps], sort_keys=True).encode())
+        begun = [told, phase.steps, stamp(phase.model)]
+        read = hashlib.sha256(json.dumps(begun, sort_keys=True).encode())
         for place in phase.pool:
             read.update(
                 repr((place, self.prompts.texts[place], self.prompts.rows[place].golds)).encode()
@@ -229,7 +231,7 @@ class Curriculum:
         path, name = phase.folder / "run.json", read.hexdigest()
         if path.exists() and json.loads(path.read_text("utf-8"))["run"] != name:
             raise SettingsError(
-                f"{phase.folder} is of a run with another configuration or other data.",
+                f"{phase.folder} is of another configuration, another model or other data.",
                 "Give another `out`, or remove that folder.",
             )
         phase.folder.mkdir(parents=True, exist_ok=True)

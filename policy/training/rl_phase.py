@@ -20,7 +20,7 @@ from policy.rewards import Hybrid
 from policy.training.curriculum import spares, stream
 from policy.training.grpo import PolicyTrainer, Records, Sampling
 from policy.training.logs import Log
-from policy.training.models import GGUF, adapted, device_of, load_model
+from policy.training.models import ADAPTER, GGUF, device_of, load_model, to_train
 from policy.training.rollouts import Rewards
 
 if TYPE_CHECKING:
@@ -165,21 +165,16 @@ def _models(config: Config, phase: Phase) -> tuple[Any, Any]:
     """The model to train, and the one that the divergence is measured from: what the phase begins
     with, or for an adapter the model under it."""
     torch.manual_seed(config.seed)
-    if config.beta and (phase.model / GGUF).is_file():
+    merged = not config.lora_rank and (phase.model / ADAPTER).is_file()
+    if config.beta and ((phase.model / GGUF).is_file() or merged):
         raise SettingsError(
-            "beta is above 0, and TRL reads its reference from the model's folder, not from GGUF.",
-            "Start from policy-sft's model, or set beta = 0.",
+            "beta is above 0, and TRL reads its reference from the model's folder, not from GGUF "
+            "nor from an adapter.",
+            "Start from a whole model of policy-sft, set lora_rank, or set beta = 0.",
         )
-    if (phase.model / "adapter_config.json").is_file():
-        from peft import AutoPeftModelForCausalLM
-
-        model = AutoPeftModelForCausalLM.from_pretrained(
-            str(phase.model), is_trainable=True, dtype=torch.float32
-        )
-        return model, None
-    model = load_model(phase.model)
     if config.lora_rank:
-        return adapted(model, config.lora_rank, recompute=False), None
+        return to_train(phase.model, config.lora_rank), None
+    model = load_model(phase.model)
     if not config.kl_steps or config.beta:
         return model, None
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

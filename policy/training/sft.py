@@ -43,13 +43,13 @@ from policy.training.config import read_config
 from policy.training.logs import Log
 from policy.training.losses import nll, token_logps
 from policy.training.models import (
-    adapted,
     device_of,
     folder_of,
     ids_of,
-    load_model,
     load_tokenizer,
     prompt_text,
+    stamp,
+    to_train,
 )
 from policy.training.rows import Row, read_rows
 from policy.training.traces import traces
@@ -131,14 +131,14 @@ def encode(tokenizer: Any, row: Row, trace: str) -> Example:
 
 
 def examples(tokenizer: Any, files: Sequence[str], config: Config, say: Say) -> list[Example]:
-    """All traces of the files, those that fit."""
+    """All traces of the files, those that fit; one that stands in two files is taken once."""
     pairs = [
         (row, trace)
         for file in files
         for row in read_rows(Path(file))
         for trace in traces(row, gold=config.gold)
     ]
-    made = [encode(tokenizer, row, trace) for row, trace in pairs]
+    made = list(dict.fromkeys(encode(tokenizer, row, trace) for row, trace in pairs))
     kept = [example for example in made if len(example.ids) <= config.longest]
     say(f"{len(kept)} traces; {len(made) - len(kept)} longer than {config.longest} left out")
     if not kept:
@@ -221,9 +221,7 @@ class Training:
         held = examples(self.tokenizer, config.held, config, say) if config.held else []
         self.held = held[: config.held_rows]
         torch.manual_seed(config.seed)
-        self.model = (
-            adapted(load_model(folder), config.lora_rank, config.recompute).to(self.device).train()
-        )
+        self.model = to_train(folder, config.lora_rank, config.recompute).to(self.device).train()
         self.learnt = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.learnt, lr=config.learning_rate, weight_decay=config.weight_decay
@@ -231,7 +229,7 @@ class Training:
         self.per_epoch = math.ceil(len(self.rows) / config.batch)
         self.steps = self.per_epoch * config.epochs
         self.step = 0
-        self.run_name = self._fingerprint()
+        self.run_name = self._fingerprint(folder)
         self._resume()
 
     def run(self) -> Path:
@@ -320,8 +318,9 @@ class Training:
         self.step = int(state["step"])
         self.say(f"going on after step {self.step} of {self.steps}")
 
-    def _fingerprint(self) -> str:
-        """What decides a step's result: settings but for paths and logging, and the examples."""
+    def _fingerprint(self, start: Path) -> str:
+        """What decides a step's result: settings but for paths and logging, the model that the run
+        starts from, and the examples."""
         beside = {
             "out",
             "data",
@@ -334,7 +333,7 @@ class Training:
             "device",
         }
         told = {k: v for k, v in asdict(self.config).items() if k not in beside}
-        read = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+        read = hashlib.sha256(json.dumps([told, stamp(start)], sort_keys=True).encode())
         for row in self.rows:
             read.update(repr(row).encode())
         return read.hexdigest()

@@ -49,7 +49,7 @@ from policy.training.costs import Peak, compared, cost_of, write_json
 from policy.training.generate import accuracy, from_model
 from policy.training.logs import Log
 from policy.training.losses import Algorithm, Preference
-from policy.training.models import adapted, device_of, folder_of, load_model, load_tokenizer
+from policy.training.models import device_of, folder_of, load_tokenizer, stamp, to_train
 from policy.training.pairs import read_pairs
 from policy.training.rows import read_rows
 from policy.training.sft import STEP_SEED, order_of, rate_at
@@ -136,9 +136,7 @@ class Training:
         pairs = [pair for file in config.pairs for pair in read_pairs(Path(file))]
         self.rows = sides(self.tokenizer, pairs, config.longest, say)
         torch.manual_seed(config.seed)
-        self.model = (
-            adapted(load_model(folder), config.lora_rank, config.recompute).to(self.device).train()
-        )
+        self.model = to_train(folder, config.lora_rank, config.recompute).to(self.device).train()
         self.learnt = [p for p in self.model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.learnt, lr=config.learning_rate, weight_decay=config.weight_decay
@@ -148,7 +146,7 @@ class Training:
         self.steps = min(self.steps, config.most_steps or self.steps)
         self.step = 0
         self.peak = Peak(self.device)
-        self.run_name = self._fingerprint()
+        self.run_name = self._fingerprint(folder)
         self.reference = self._reference() if config.algorithm == "dpo" else None
         self.before = self._before()
         self._resume()
@@ -298,11 +296,12 @@ class Training:
         self.step = int(state["step"])
         self.say(f"going on after step {self.step} of {self.steps}")
 
-    def _fingerprint(self) -> str:
-        """What decides a step's result: settings but for paths and measuring, and the pairs."""
+    def _fingerprint(self, start: Path) -> str:
+        """What decides a step's result: settings but for paths and measuring, the model that the
+        run starts from, and the pairs."""
         beside = {"out", "pairs", "compare", "checkpoint_steps", "threads", "device"}
         told = {k: v for k, v in asdict(self.config).items() if k not in beside}
-        read = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+        read = hashlib.sha256(json.dumps([told, stamp(start)], sort_keys=True).encode())
         for row in self.rows:
             read.update(repr(row).encode())
         return read.hexdigest()

@@ -49,6 +49,7 @@ from compressor.training.synthesis import (
     JOURNAL,
     NOT_DESCRIBED,
     QUESTIONS,
+    Journal,
     Maker,
     Outcome,
     Settings,
@@ -438,3 +439,10 @@ def test_the_reasoner_answers_without_its_reasoning() -> None:
         assert from_reasoner(Reasoner(config))("Which river?") == "Elm Water"
         asked = server.asked[0][1]
     assert asked["messages"] == [{"role": "user", "content": "Which river?"}]
+
+
+def test_a_line_separator_inside_an_answer_ends_no_line(tmp_path: Path) -> None:
+    made = Question("synthetic", "squad:a", "Who?", ("Ann\u2028Lee",), ((0, 7),))
+    Journal.at(tmp_path / JOURNAL, {}).append(Outcome("sentence", "0 7 squad:a", made))
+    (outcome,) = Journal.at(tmp_path / JOURNAL, {}).outcomes
+    assert outcome.question == made

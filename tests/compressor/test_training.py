@@ -7,9 +7,11 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -19,6 +21,7 @@ from transformers import BertConfig, BertModel
 
 import weights
 from compressor import Compressor, CompressorConfig, Instruction
+from compressor.training import fusion
 from compressor.training import train as script
 from compressor.training.data import (
     Corpus,
@@ -32,8 +35,14 @@ from compressor.training.data import (
     widened,
 )
 from compressor.training.haystacks import haystacks
-from compressor.training.runs import IGNORED, B, E, I, O, label, read_toml
-from compressor.training.tables import head_count, made_up_questions, table_question
+from compressor.training.runs import IGNORED, B, E, I, O, label, rate_at, read_toml
+from compressor.training.tables import (
+    TableQuestion,
+    draw_table,
+    head_count,
+    made_up_questions,
+    table_question,
+)
 from compressor.training.train import encode
 from documents.document import Block, Document
 from documents.errors import DataError, SettingsError
@@ -217,6 +226,16 @@ def test_only_held_back_documents_are_measured_on() -> None:
         assert all(wanted[hay.kind] in hay.document.text[a:b] for a, b in hay.gold)
 
 
+def test_evidence_late_in_a_long_line_stays_in_the_haystack() -> None:
+    fact = "The harbour was opened in 1411."
+    text = "Ships came and went. " * 400 + fact + " Ships came and went." * 40
+    at = text.index(fact)
+    asked = Question("cuad", "cuad:x", "When?", ("1411",), ((at, at + len(fact)),))
+    corpus = Corpus({"cuad:x": text}, {"cuad": [asked]})
+    (hay,) = haystacks(corpus, ["cuad"], 1, 2_000, 1, chosen=lambda _: True)
+    assert [hay.document.text[a:b] for a, b in hay.gold] == [fact]
+
+
 def _question(row: dict[str, Any]) -> Question:
     spans = tuple((a, b) for a, b in row["spans"])
     answers = tuple(row["answers"])
@@ -292,6 +311,12 @@ def test_questions_are_made_from_row_labels() -> None:
         assert each.lines[kept].split(" |")[0].lower() in each.question
 
 
+def test_a_table_that_is_the_only_one_stands_by_itself() -> None:
+    table = TableQuestion("What were wages?", tuple(TABLE.split("\n")), 2, frozenset({3}))
+    _, _, text, kept = draw_table(table, [table], 2_000, 0.0, Random(1))
+    assert text and len(kept) == 1
+
+
 @pytest.fixture(scope="module")
 def smoke(data: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> script.Config:
     """A smoke run over made-up documents, from a tiny encoder."""
@@ -331,6 +356,33 @@ def test_a_run_goes_on_from_the_step_written(smoke: script.Config) -> None:
     assert (_updates(state), _updates(after)) == ({3.0}, {5.0})
 
 
+def test_a_resumed_run_has_the_rate_and_the_time_of_one_never_killed(
+    smoke: script.Config, tmp_path: Path
+) -> None:
+    config = replace(smoke, out=str(tmp_path / "run"), max_steps=6, warmup_steps=2)
+    for last in (3, 6):  # the run is killed after three of six steps
+        with pytest.MonkeyPatch.context() as patch:
+            rate = partial(rate_at, config)
+            patch.setattr(script, "rate_at", lambda _, *told, rate=rate: rate(*told))
+            script.train(replace(config, max_steps=last), lambda line: None)
+    rates = [row["rate"] for row in log(tmp_path / "run")]
+    assert rates == pytest.approx([rate_at(config, step, 0.0) for step in range(6)], rel=1e-3)
+    path = tmp_path / "run" / "checkpoint" / "resume.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "seconds": config.max_minutes * 60.0}, path)
+    script.train(replace(config, max_steps=9), lambda line: None)
+    assert _resume(tmp_path / "run")["step"] == 6  # its time was over
+
+
+def test_a_kill_between_two_checkpoints_loses_none(smoke: script.Config, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    script.train(replace(smoke, out=str(out)), lambda line: None)
+    (out / "checkpoint").rename(out / "checkpoint.old")
+    script.train(replace(smoke, out=str(out), max_steps=4), lambda line: None)
+    assert [row["step"] for row in log(out)] == [1, 2, 3, 4]
+    assert not (out / "checkpoint.old").exists()
+
+
 def test_frozen_layers_stay_as_they_were(smoke: script.Config, base: Path, tmp_path: Path) -> None:
     start = str(Path(smoke.out) / "checkpoint")
     config = replace(smoke, start=start, freeze_layers=1, out=str(tmp_path / "run"))
@@ -339,6 +391,15 @@ def test_frozen_layers_stay_as_they_were(smoke: script.Config, base: Path, tmp_p
     changed = {name for name in after if not torch.equal(after[name].half(), before[name].half())}
     assert "keep.weight" in changed
     assert not [n for n in changed if "embeddings" in n or "encoder.layer.0." in n]
+
+
+def test_a_fusion_without_documents_put_aside_is_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fusion, "SmallCritic", lambda _: Mock())
+    config = read_toml(fusion.Config, Path(fusion.__file__).with_name("fusion.toml"), smoke=False)
+    with pytest.raises(DataError, match="put aside"):
+        fusion.fit(replace(config, data=str(data), sources=["none"]), lambda line: None)
 
 
 def test_a_configuration_that_does_not_fit_is_said(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from documents.errors import ReasonerError, SettingsError
 from policy.rewards import Hybrid
 from policy.training import curriculum, evaluate, prepare, rl, sft
 from policy.training.rollouts import Rewards
-from policy.training.rows import Row
-from policy.training.sampling import Group
+from policy.training.rows import Row, read_rows, write_rows
+from policy.training.sampling import Group, with_difficulty
 
 ROWS = [
     Row(({"role": "user", "content": "<text>\nx\n</text>\n\nWhen?\n\nSay."},), "made", ("1411",))
@@ -68,6 +69,17 @@ def test_the_base_models_estimate_is_read_from_the_rows() -> None:
     rows = [Row(ROWS[0].messages, "made", ("a",), {"mean_reward": m}) for m in (0.0, 0.5, None)]
     found = curriculum.estimated(rows, [0, 1, 2])
     assert {place: group.mean for place, group in found.items()} == {0: 0.0, 1: 0.5}
+
+
+@pytest.mark.parametrize("right", [0, 1, 3, 8])
+def test_the_base_models_difficulty_is_the_measured_one(right: int) -> None:
+    group = Group(ROWS[0], (), (1.0,) * right + (0.0,) * (8 - right))
+    (found,) = curriculum.estimated([with_difficulty(group)], [0]).values()
+    assert found.mean == pytest.approx(group.mean)
+    assert found.difficulty == pytest.approx(group.difficulty)
+    alone = Row(ROWS[0].messages, "made", ("a",), {"mean_reward": group.mean})
+    (found,) = curriculum.estimated([alone], [0]).values()
+    assert found.difficulty == pytest.approx(group.difficulty if right else 4)
 
 
 @given(st.sets(st.integers(0, 50), min_size=1), st.integers(0, 200), st.integers())
@@ -197,6 +209,14 @@ def test_an_evaluation_goes_on_and_compares_each_model_with_the_one_before(
     evaluate.evaluate(config, told.append)
     assert told[0] == "one: 2 of 5 answers to give"
     assert json.loads((tmp_path / "scores.json").read_text("utf-8")) == first
+    # Other prompts of the same name, or another guard, are other answers.
+    rows = read_rows(Path(made.data[0]))
+    changed = [replace(row, golds=("changed",)) if n < 2 else row for n, row in enumerate(rows)]
+    write_rows(tmp_path / "changed.jsonl", changed)
+    for values in ({"data": {"short": str(tmp_path / "changed.jsonl")}}, {"most_words": 0}):
+        told.clear()
+        evaluate.evaluate(replace(config, **values), told.append)  # type: ignore[arg-type]
+        assert told[0] == f"one: {2 if 'data' in values else 5} of 5 answers to give"
 
 
 @pytest.mark.parametrize("values", [{"models": {}}, {"data": {}}, {"rows": 0}])

@@ -109,6 +109,15 @@ def test_solopo_keeps_less_than_plain_training() -> None:
     assert ours.activations / plain.activations == pytest.approx((2 * rho + 1) / 2, rel=0.02)
 
 
+def test_a_layer_that_is_computed_again_reads_two_answers_beside_each_other() -> None:
+    """Not one of twice the length, whose attention would be four times as large, not twice."""
+    one, two = (
+        dryrun.measure(small(stage=stage, input_tokens=2000, attention="eager")).activations
+        for stage in ("sft", "long")
+    )
+    assert two == pytest.approx(2 * one, rel=0.01)
+
+
 def test_l1s_32b_at_60k_fits_its_32_gpus_and_not_eight() -> None:
     run = shipped("L1-32B, RL phase 2, 60K")
     told: list[str] = []

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from documents.errors import DataError, SettingsError
+from policy.rewards import score
 from policy.training import models, pairs
 from policy.training.generate import accuracy, at_once, from_model
 from policy.training.rows import Row, read_rows, write_rows
@@ -91,8 +93,23 @@ def test_what_was_sampled_is_not_sampled_again(
     made(config, later, monkeypatch)
     assert later.asked == ["question 2, short"]
     assert len(pairs.read_pairs(Path(config.out) / "pairs.jsonl")) == 3
-    made(config, again := Scripted(), monkeypatch)
+    made(replace(config, per_question=2, thinks=False), again := Scripted(), monkeypatch)
     assert again.asked == []
+
+
+def test_what_was_sampled_otherwise_is_refused(
+    config: pairs.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(config, Scripted(WRONG, RIGHT), monkeypatch)
+    for values in ({"model": "another"}, {"samples": 8}, {"temperature": 1.0}):
+        with pytest.raises(SettingsError, match="other settings"):
+            made(replace(config, **values), Scripted(WRONG, RIGHT), monkeypatch)  # type: ignore[arg-type]
+    other = Row(
+        ({"role": "user", "content": "asked otherwise"},), "made", ("1411",), {"index": "0"}
+    )
+    write_rows(Path(config.short), [other])
+    with pytest.raises(SettingsError, match="other prompts"):
+        made(config, Scripted(WRONG, RIGHT), monkeypatch)
 
 
 def test_all_right_or_all_wrong_makes_no_pair(
@@ -155,6 +172,13 @@ def test_a_file_that_holds_no_pairs_is_refused(tmp_path: Path) -> None:
             pairs.read_pairs(path)
 
 
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
+    message = {"role": "user", "content": "a\u2028b\x85c"}
+    pair = pairs.Pair("1", "made", ("1411",), (message,), (message,), RIGHT, WRONG)
+    pairs.write_pairs(tmp_path / "pairs.jsonl", [pair])
+    assert pairs.read_pairs(tmp_path / "pairs.jsonl") == [pair]
+
+
 # a model in memory
 
 
@@ -172,8 +196,36 @@ def test_sampling_follows_the_seed_and_greedy_is_always_the_same(tmp_path: Path)
     greedy = from_model(model, tokenizer, temperature=0.0, **settings)  # type: ignore[arg-type]
     first, second = greedy(twin(0).messages, 2)
     assert first == second
+    model.generation_config.repetition_penalty = 9.0  # as some models come
+    assert greedy(twin(0).messages, 1) == [first]
     tokenizer.chat_template += "{% if add_generation_prompt %}<think>\n{% endif %}"
     assert greedy(twin(0).messages, 1)[0].startswith("<think>\n")
+
+
+class Saying:
+    """A model that replies one text whatever it is asked."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids, self.device = ids, torch.device("cpu")
+
+    def generate(self, ids: torch.Tensor, **_: Any) -> torch.Tensor:
+        return torch.cat([ids, torch.tensor([self.ids]).expand(len(ids), -1)], 1)
+
+
+def test_a_reply_keeps_the_end_of_thinking_that_is_a_special_token(tmp_path: Path) -> None:
+    tokenizer = models.load_tokenizer(tiny_model(tmp_path))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    said = [*models.ids_of(tokenizer, RIGHT), tokenizer.eos_token_id]
+    settings = {"temperature": 0.0, "top_p": 1.0, "most_tokens": 12, "batch": 2}
+    draw = from_model(Saying(said), tokenizer, **settings)  # type: ignore[arg-type]
+    assert all(score(reply, ("1411",)).rule == 1 for reply in draw(twin(0).messages, 2))
+
+
+def test_a_tokenizer_without_padding_pads_with_its_end(tmp_path: Path) -> None:
+    tokenizer = models.load_tokenizer(tiny_model(tmp_path))
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(str(tmp_path))
+    assert models.load_tokenizer(tmp_path).pad_token == tokenizer.eos_token
 
 
 def test_accuracy_is_the_mean_over_rows() -> None:

@@ -138,11 +138,11 @@ def test_a_step_is_trls_own(config: rl.Config, tmp_path: Path, algorithm: str) -
         assert torch.equal(weight, after[name]), name
 
 
-def scored(config: rl.Config, folder: Path, rewards: list[list[float]]) -> tuple[Any, list[Any]]:
+def scored(config: rl.Config, folder: Path, rewards: list[list[Any]]) -> tuple[Any, list[Any]]:
     """A trainer's batch where the groups get these rewards one after the other, and its records."""
     told = iter(rewards)
 
-    def worth(self: Any, completion_ids: Any, row: Any, **_: Any) -> list[float]:
+    def worth(self: Any, completion_ids: Any, row: Any, **_: Any) -> list[Any]:
         return [value for _ in range(len(row) // config.group) for value in next(told)]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -203,6 +203,16 @@ def test_an_answer_that_was_not_scored_has_no_part_in_the_variance() -> None:
     assert Round({}, [0, 1, 2], rewards).varied == [False, False, True]
 
 
+def test_an_answer_that_was_not_scored_has_no_reward_beside_its_punishment(
+    config: rl.Config, tmp_path: Path
+) -> None:
+    loud = replace(config, overlong_buffer=4, refills=1)
+    (_, batch), _ = scored(loud, tmp_path, [[1.0, 1.0, 1.0, None], [1.0, 0.0, None, None], MIXED])
+    told = batch["advantages"].view(2, 4)
+    assert not told[0, 2:].any() and told[0, :2].all()
+    assert told[0].sum().item() == pytest.approx(0, abs=1e-6)
+
+
 def test_a_step_without_any_variance_leaves_the_weights(config: rl.Config, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Rewards, "worth", lambda self, row, **_: [0.0] * len(row))
@@ -210,6 +220,21 @@ def test_a_step_without_any_variance_leaves_the_weights(config: rl.Config, tmp_p
         trainer.train()
     before = models.load_model(Path(config.model)).state_dict()
     assert all(torch.equal(before[n], w) for n, w in trainer.model.state_dict().items())
+
+
+def test_parts_without_a_token_are_not_in_the_entropy(config: rl.Config, tmp_path: Path) -> None:
+    quiet = replace(config, overlong_buffer=0)
+    (trainer, batch), _ = scored(quiet, tmp_path, [MIXED, FLAT, FLAT, RIGHT])
+    trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation
+    full, empty = (
+        {name: value[at] if value.ndim else value for name, value in batch.items()}
+        for at in (slice(0, 4), slice(4, 8))
+    )
+    for part in (full, empty):
+        trainer._compute_loss(trainer.model, part)
+    assert len(trainer._metrics["train"]["entropy"]) == 1
+    assert trainer._metrics["train"]["entropy"][0] > 0
+    assert trainer._metrics["train"]["clip_ratio/high_mean"] == [0.0]
 
 
 def test_the_loss_of_a_filled_batch_is_the_clipped_one(config: rl.Config, tmp_path: Path) -> None:
@@ -310,6 +335,15 @@ def test_a_finished_run_does_nothing_more(long_run: rl.Config, unbroken: Path) -
 def test_another_configuration_does_not_go_on(long_run: rl.Config, unbroken: Path) -> None:
     with pytest.raises(SettingsError, match="another configuration"):
         rl.train(replace(long_run, learning_rate=1e-4), lambda line: None)
+
+
+def test_a_phase_does_not_outlive_the_model_it_trained(
+    long_run: rl.Config, unbroken: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(unbroken, tmp_path / unbroken.name)  # the first phase's folder was removed
+    other = replace(long_run, steps=(1, 5), retrospect=("zero",), out=str(tmp_path))
+    with pytest.raises(SettingsError, match="another configuration"):
+        rl.train(other, lambda line: None)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from policy.parsing import parse_answer
 from policy.rewards import score
 from policy.training import models, sft
 from policy.training.logs import Log, read_log
-from policy.training.rows import Row, read_rows
+from policy.training.rows import Row, read_rows, write_rows
 from policy.training.traces import ABSENT, LONGEST_QUOTE, MOST_QUOTES, gold_trace, traces
 from policy.values import Message
 
@@ -259,6 +260,23 @@ def test_another_configuration_does_not_go_on(
         sft.Training(replace(config, learning_rate=1e-4), lambda line: None)
 
 
+def test_another_model_of_the_same_name_does_not_go_on(config: sft.Config, tmp_path: Path) -> None:
+    place, copy = tmp_path / "model", tmp_path / "copy"
+    shutil.copytree(config.model, place)
+    own = replace(config, model=str(place), out=str(tmp_path / "out"))
+    sft.Training(own, lambda line: None).save()
+    shutil.copytree(place, copy)
+    shutil.rmtree(place)
+    copy.rename(place)
+    sft.Training(own, lambda line: None)  # a copy is the same model
+    other = models.load_model(place)
+    with torch.no_grad():
+        other.model.norm.weight += 1
+    other.save_pretrained(str(place))
+    with pytest.raises(SettingsError, match="another model"):
+        sft.Training(own, lambda line: None)
+
+
 def test_an_adapter_trains_alone_and_goes_on(config: sft.Config, tmp_path: Path) -> None:
     small = replace(config, lora_rank=2, recompute=True, out=str(tmp_path), epochs=1, held=())
     training = sft.Training(small, lambda line: None)
@@ -271,6 +289,33 @@ def test_an_adapter_trains_alone_and_goes_on(config: sft.Config, tmp_path: Path)
     assert training._one()["loss"] == later._one()["loss"]
     assert all(p.grad is not None and p.grad.any() for p in later.learnt)
     assert (later._export() / "adapter_model.safetensors").is_file()
+
+
+def test_an_adapter_that_is_trained_further_stays_whole(config: sft.Config, tmp_path: Path) -> None:
+    small = replace(config, lora_rank=2, epochs=1, held=(), out=str(tmp_path / "one"))
+    first = sft.train(small, lambda line: None)
+    again = replace(small, model=str(first), out=str(tmp_path / "two"), learning_rate=1e-9)
+    merged, before = (
+        models.load_model(folder).model.layers[0].mlp.up_proj.weight
+        for folder in (sft.train(again, lambda line: None), first)
+    )
+    torch.testing.assert_close(merged, before, atol=1e-5, rtol=0)
+    with pytest.raises(SettingsError, match="has 2"):
+        sft.Training(replace(again, lora_rank=4), lambda line: None)
+
+
+def test_the_made_trace_of_a_sampled_row_is_learnt_once(config: sft.Config, tmp_path: Path) -> None:
+    rows = read_rows(Path(config.data[0]))
+    sampled = (
+        tmp_path / "sampled.jsonl"
+    )  # as policy-data writes it: the same rows, some with traces
+    write_rows(sampled, [replace(rows[0], extra={**rows[0].extra, "traces": ["A."]}), *rows[1:]])
+    tokenizer = models.load_tokenizer(Path(config.model))
+    alone, both = (
+        sft.examples(tokenizer, files, config, lambda line: None)
+        for files in (config.data, (*config.data, str(sampled)))
+    )
+    assert len(both) == len(alone) + 1
 
 
 def test_too_long_is_left_out_and_counted(config: sft.Config, tmp_path: Path) -> None:
