@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from compressor.units import Unit
 from documents.document import Document
 from documents.progress import IsCancelled, check
-from documents.rows import STOP_WORDS
+from documents.rows import STOP_WORDS, singular
 
 NEAR = 500
 """Characters before and behind a unit that are around it. Of 0 to 2,500 the best on documents put
 aside for it (`compressor.training.fusion`)."""
 _WORD = re.compile(r"\w+")
-_ENDINGS = ("ing", "ed", "es", "s")
+_ES = ("sses", "xes", "zes", "ches", "shes")
 _LEAST_STEM = 4
 
 
@@ -34,7 +34,7 @@ class Around:
     def __init__(
         self, question: str, documents: Sequence[Document], cancelled: IsCancelled
     ) -> None:
-        stems = sorted({_stem(word) for word in _words(question)} - STOP_WORDS, key=_longest_first)
+        stems = sorted({_stem(word) for word in _words(question)} - STOP_WORDS)
         found = {each.id: _places(each, stems, cancelled) for each in documents}
         stretches = sum(len(each.text) // NEAR + 1 for each in documents)
         self._places = found
@@ -62,17 +62,13 @@ def _places(
 ) -> list[NDArray[np.int64]]:
     """Where each stem's words start, rising."""
     check(cancelled)
-    starts: list[list[int]] = [[] for _ in stems]
-    if stems:
-        for match in _pattern(stems).finditer(document.text):
-            starts[(match.lastindex or 1) - 1].append(match.start())
-    return [np.array(each, np.int64) for each in starts]
-
-
-def _pattern(stems: Sequence[str]) -> re.Pattern[str]:
-    """Words with one of the stems; the group says which."""
-    forms = "|".join(f"({re.escape(stem)})" for stem in stems)
-    return re.compile(rf"\b(?:{forms})(?:{'|'.join(_ENDINGS)})?\b", re.IGNORECASE)
+    starts: dict[str, list[int]] = {stem: [] for stem in stems}
+    heads = {stem[:3] for stem in stems}
+    for match in _WORD.finditer(document.text):
+        word = match[0].casefold()
+        if word[:3] in heads and (found := starts.get(_stem(word))) is not None:
+            found.append(match.start())
+    return [np.array(each, np.int64) for each in starts.values()]
 
 
 def _named(document: Document, stems: Sequence[str]) -> list[bool]:
@@ -85,11 +81,9 @@ def _words(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    for ending in _ENDINGS:
+    """Without the ending of a plural or a form of a verb, as far as that can be told."""
+    word = word[:-2] if word.endswith(_ES) else singular(word)
+    for ending in ("ing", "ed"):
         if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:
             return word[: -len(ending)]
     return word
-
-
-def _longest_first(stem: str) -> tuple[int, str]:
-    return -len(stem), stem

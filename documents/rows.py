@@ -50,7 +50,7 @@ def tokens(text: str) -> frozenset[str]:
     for match in _TOKEN.finditer(text.replace("&", "")):
         word = match[0].casefold()
         if word not in STOP_WORDS:
-            found.add(_singular(word))
+            found.add(singular(word))
     return frozenset(found)
 
 
@@ -62,7 +62,8 @@ def initials(label: str) -> frozenset[str]:
     return frozenset("".join(word[0] for word in each) for each in (words, short)) - {""}
 
 
-def _singular(word: str) -> str:
+def singular(word: str) -> str:
+    """Of a plural in -s."""
     if len(word) > 4 and word.endswith("ies"):
         return f"{word[:-3]}y"
     return word[:-1] if len(word) > 3 and word.endswith("s") else word
