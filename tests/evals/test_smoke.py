@@ -27,7 +27,7 @@ def evals(home: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str
     command = [sys.executable, "-m", "evals", *map(str, arguments)]
     env = os.environ | {"LONGDOC_HOME": str(home), "LONGDOC_REASONER__IDLE_S": "30"}
     return subprocess.run(
-        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=280
+        command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=600
     )
 
 
@@ -45,7 +45,7 @@ def _facts(sample: Sample) -> tuple[Sample, list[str]]:
     return replace(sample, documents=()), [document.id for document in sample.documents]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_every_task_runs_and_is_reported(tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = ("run", "smoke", "--strategy", ",".join(METHODS), "--out", out)
