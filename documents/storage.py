@@ -78,6 +78,16 @@ def copy_file(source: Path, target: Path, sha256: str, cancelled: IsCancelled) -
     _write(target, fill)
 
 
+def drop_cut_line(path: Path) -> None:
+    """Remove the last line of a file that is appended to if a kill cut it off, so that the next
+    one starts a line."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        path.write_bytes(data[: data.rfind(b"\n") + 1])
+
+
 def write_file(target: Path, data: bytes) -> None:
     """Puts the bytes there in one step, safe from a crash."""
 

@@ -21,6 +21,7 @@ from app.settings import Settings, load_settings
 from documents import Evidence, IsCancelled, Progress
 from documents.errors import Cancelled, LongdocError, SettingsError
 from documents.progress import check, never_cancelled, no_progress
+from documents.storage import drop_cut_line
 from evals import provenance
 from evals.answering import Agent, Ran
 from evals.methods import Method
@@ -67,7 +68,7 @@ class Runner:
         self._agent = Agent(settings or load_settings(), reasoner)
         self._done = {record.key for record in read_records(path)} if path.exists() else set()
         self._commit, self._machine = provenance.commit(), provenance.machine()
-        _drop_cut_line(path)
+        drop_cut_line(path)
 
     def run(
         self,
@@ -270,12 +271,3 @@ def _append(stream: TextIOWrapper, record: Record) -> None:
     stream.write(record.line() + "\n")
     stream.flush()
     os.fsync(stream.fileno())
-
-
-def _drop_cut_line(path: Path) -> None:
-    """Remove a last line that a kill cut off, so that the next record starts a line."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        path.write_bytes(data[: data.rfind(b"\n") + 1])

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from documents.errors import ReasonerError, StorageError
+from documents.storage import drop_cut_line
 from policy.config import ReasonerConfig
 from policy.endpoint import Endpoint, discover
 from policy.faults import translated
@@ -158,12 +159,9 @@ def _read(path: Path) -> dict[str, bool]:
     """The verdicts kept. A last line that a kill cut short is cut off."""
     if not path.exists():
         return {}
-    whole = path.read_bytes()
-    if whole and not whole.endswith(b"\n"):
-        whole = whole[: whole.rfind(b"\n") + 1]
-        path.write_bytes(whole)
+    drop_cut_line(path)
     try:
-        rows = [json.loads(line) for line in whole.decode().splitlines() if line]
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
         return {str(row["key"]): bool(row["same"]) for row in rows}
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(

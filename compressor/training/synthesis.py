@@ -46,6 +46,7 @@ from compressor.training.joins import (
 from compressor.training.passages import Piece, Pool, passage, usable
 from compressor.training.replies import ASK, JOIN, MALFORMED, Filter, Generate, parsed, place
 from documents.errors import DataError, SettingsError
+from documents.storage import drop_cut_line
 
 Say = Callable[[str], None]
 T = TypeVar("T")
@@ -111,10 +112,9 @@ class Journal:
         """The journal of a run with these settings, begun or gone on with. A last line cut short
         by a kill goes: its try is made again."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.truncate(path.read_bytes().rfind(b"\n") + 1)
-            if not path.stat().st_size:
-                file.write((json.dumps(settings) + "\n").encode())
+        drop_cut_line(path)
+        if not path.exists() or not path.stat().st_size:
+            path.write_text(json.dumps(settings) + "\n", "utf-8")
         try:
             lines = path.read_text("utf-8").rstrip("\n").split("\n")
             begun, *rows = map(json.loads, lines)

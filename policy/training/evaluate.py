@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from documents.errors import SettingsError
+from documents.storage import drop_cut_line
 from policy.rewards import guarded, score
 from policy.thinking import CLOSE
 from policy.training.config import read_config
@@ -104,8 +105,8 @@ class Answers:
         self.config = config
         self.path = Path(config.out) / "answers.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        whole = self.path.read_bytes() if self.path.exists() else b""
-        self.path.write_bytes(whole[: whole.rfind(b"\n") + 1])
+        self.path.touch()
+        drop_cut_line(self.path)
         lines = self.path.read_text("utf-8").split("\n")
         self._known = {tuple(row["key"]): row for row in map(json.loads, filter(None, lines))}
 

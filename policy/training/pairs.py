@@ -36,7 +36,7 @@ from policy.rewards import guarded, score
 from policy.training.config import read_config
 from policy.training.generate import at_once, from_model
 from policy.training.models import device_of, folder_of, load_model, load_tokenizer
-from policy.training.rows import Row, read_rows
+from policy.training.rows import Row, kept_rows, read_rows
 from policy.training.sampling import Generate, from_reasoner, groups
 from policy.training.traces import gold_trace
 from policy.values import Message
@@ -115,10 +115,7 @@ def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) 
     sampled with other settings, or for other prompts under the same keys, is refused."""
     settings = {name: getattr(config, name) for name in SAMPLING}
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():  # a last line cut short by a kill is made again
-        whole = path.read_bytes()
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-    have = {row.key: row for row in _kept(path)}
+    have = {row.key: row for row in kept_rows(path)}
     with path.open("a", encoding="utf-8") as out:
         for row in rows:
             if (kept := have.get(row.key)) is not None:
@@ -138,10 +135,6 @@ def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) 
             out.flush()
             have[row.key] = made
     return [have[row.key] for row in rows]
-
-
-def _kept(path: Path) -> list[Row]:
-    return read_rows(path) if path.exists() and path.stat().st_size else []
 
 
 def paired(sampled: Row, twin: Row, config: Config) -> list[Pair]:

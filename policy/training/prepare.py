@@ -37,7 +37,7 @@ from policy.training.config import read_config
 from policy.training.contexts import Context, Pool, answered, grounded, nested
 from policy.training.models import folder_of, ids_of, load_tokenizer, prompt_text
 from policy.training.questions import Question, load
-from policy.training.rows import Row, read_rows, write_rows
+from policy.training.rows import Row, kept_rows, read_rows, write_rows
 from policy.training.sampling import (
     Generate,
     from_reasoner,
@@ -197,10 +197,7 @@ def sample(rows: list[Row], generate: Generate, config: Config, path: Path) -> t
     Appends row by row, so that nothing paid for is lost. A last line cut short by a kill is made
     again."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        whole = path.read_bytes()
-        path.write_bytes(whole[: whole.rfind(b"\n") + 1])
-    have = read_rows(path) if path.exists() and path.stat().st_size else []
+    have = kept_rows(path)
     done = {row.key for row in have}
     traced = sum("traces" in row.extra for row in have)
     rest = [row for row in rows if row.key not in done]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from documents.errors import DataError
+from documents.storage import drop_cut_line
 from policy.parsing import parse_answer
 from policy.rewards import Kind
 from policy.values import Message
@@ -63,6 +64,13 @@ def read_rows(path: Path) -> list[Row]:
     if not rows:
         raise DataError(f"{path} has no rows.", "Make the data again.")
     return rows
+
+
+def kept_rows(path: Path) -> list[Row]:
+    """The rows of a file that is appended to, if it has any; a last line cut short by a kill is
+    dropped, to be made again."""
+    drop_cut_line(path)
+    return read_rows(path) if path.exists() and path.stat().st_size else []
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> int:
