@@ -3,8 +3,10 @@ one or the new one."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,14 @@ def learnt(model: Any) -> dict[str, Any]:
     """The model's weights that are trained: all of them, or the adapter's."""
     names = {name for name, p in model.named_parameters() if p.requires_grad}
     return {name: value for name, value in model.state_dict().items() if name in names}
+
+
+def fingerprint(told: object, rows: Iterable[object]) -> str:
+    """The name of a run, by what decides its steps, as JSON has it, and what it learns from."""
+    read = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    for row in rows:
+        read.update(repr(row).encode())
+    return read.hexdigest()
 
 
 def save(path: Path, run: str, state: Mapping[str, Any]) -> None:

@@ -36,7 +36,6 @@ trainer does not have.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -45,7 +44,7 @@ from pathlib import Path
 from typing import Any
 
 from documents.errors import DataError, SettingsError
-from policy.training import curriculum
+from policy.training import checkpoints, curriculum
 from policy.training.config import read_config
 from policy.training.logs import read_log
 from policy.training.models import folder_of, ids_of, load_tokenizer, prompt_text, stamp
@@ -222,13 +221,10 @@ class Curriculum:
         """Refuse a folder that holds a phase of another configuration, of other data, or that
         started from another model."""
         told = {k: v for k, v in asdict(self.config).items() if k not in BESIDE}
-        begun = [told, phase.steps, stamp(phase.model)]
-        read = hashlib.sha256(json.dumps(begun, sort_keys=True).encode())
-        for place in phase.pool:
-            read.update(
-                repr((place, self.prompts.texts[place], self.prompts.rows[place].golds)).encode()
-            )
-        path, name = phase.folder / "run.json", read.hexdigest()
+        texts, rows = self.prompts.texts, self.prompts.rows
+        asked = [(place, texts[place], rows[place].golds) for place in phase.pool]
+        name = checkpoints.fingerprint([told, phase.steps, stamp(phase.model)], asked)
+        path = phase.folder / "run.json"
         if path.exists() and json.loads(path.read_text("utf-8"))["run"] != name:
             raise SettingsError(
                 f"{phase.folder} is of another configuration, another model or other data.",

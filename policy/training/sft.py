@@ -21,8 +21,6 @@ sequence longer than ``longest`` is left out and counted, never cut, as a cut wo
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import random
 import tempfile
@@ -333,10 +331,7 @@ class Training:
             "device",
         }
         told = {k: v for k, v in asdict(self.config).items() if k not in beside}
-        read = hashlib.sha256(json.dumps([told, stamp(start)], sort_keys=True).encode())
-        for row in self.rows:
-            read.update(repr(row).encode())
-        return read.hexdigest()
+        return checkpoints.fingerprint([told, stamp(start)], self.rows)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16)

@@ -28,7 +28,6 @@ in the first step; the rise of the learning rate keeps that step small. Simplifi
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import tempfile
@@ -301,10 +300,7 @@ class Training:
         run starts from, and the pairs."""
         beside = {"out", "pairs", "compare", "checkpoint_steps", "threads", "device"}
         told = {k: v for k, v in asdict(self.config).items() if k not in beside}
-        read = hashlib.sha256(json.dumps([told, stamp(start)], sort_keys=True).encode())
-        for row in self.rows:
-            read.update(repr(row).encode())
-        return read.hexdigest()
+        return checkpoints.fingerprint([told, stamp(start)], self.rows)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16)
