@@ -101,12 +101,7 @@ class Compressor:
         if len(read) < len(windows):
             for each in merged:
                 each.fill(UNREAD)
-        words = f"{instruction.looking_for} {question}"
-        around = Around(words, list(unique.values()), cancelled)
-        ranked: list[Evidence] = []
-        for each in merged:
-            check(cancelled)
-            ranked += rank(critic, asked, each, around, self._config.floor, watch)
+        ranked = _ranked(critic, asked, merged, self._config.floor, watch)
         ranked.sort(key=lambda evidence: -evidence.score)
         tokens = sum(len(each.keep) for each in merged)
         seconds = time.monotonic() - started
@@ -188,28 +183,51 @@ def scored(
     return merged
 
 
-def rank(  # noqa: PLR0917 - a document, its question, and who says what of it
+def _ranked(
+    critic: Critic,
+    asked: tuple[Instruction, str],
+    merged: Sequence[Merged],
+    floor: float,
+    watch: tuple[Progress, IsCancelled],
+) -> list[Evidence]:
+    """The documents' units that score more than ``floor``, in the order of the documents."""
+    ranked: list[Evidence] = []
+    if asked[0].granularity == "word":
+        for each in merged:
+            check(watch[1])
+            ranked += _words(each, max(floor, WORD_THRESHOLD))
+        return ranked
+    documents = [each.prepared.document for each in merged]
+    around = Around(asked[0].wanted(asked[1]), documents, watch[1])
+    for each in merged:
+        check(watch[1])
+        found = _scored_units(critic, asked, each, around, watch)
+        ranked += [evidence for evidence in found if evidence.score > floor]
+    return ranked
+
+
+def _words(merged: Merged, threshold: float) -> list[Evidence]:
+    document = merged.prepared.document
+    found = decode(merged, threshold)
+    return [Evidence(document.span(each.start, each.end), each.score) for each in found]
+
+
+def _scored_units(
     critic: Critic,
     asked: tuple[Instruction, str],
     merged: Merged,
     around: Around,
-    floor: float,
     watch: tuple[Progress, IsCancelled],
 ) -> list[Evidence]:
-    """One document's units that score more than ``floor``, in document order."""
-    document, instruction = merged.prepared.document, asked[0]
-    if instruction.granularity == "word":
-        words = decode(merged, max(floor, WORD_THRESHOLD))
-        return [Evidence(document.span(each.start, each.end), each.score) for each in words]
-    found = units(document, instruction.granularity)
+    """One document's units, in its order."""
+    document = merged.prepared.document
+    found = units(document, asked[0].granularity)
     read = read_units(merged, found, around)
-    wanted = f"{instruction.looking_for} {asked[1]}"
     score = critic.evidence(asked, merged.prepared, read, watch)
-    score = without_mere_headings(found, helped(wanted, document, found, score))
+    score = without_mere_headings(found, helped(asked[0].wanted(asked[1]), document, found, score))
     return [
         Evidence(document.span(unit.start, unit.end), float(value))
         for unit, value in zip(found, score, strict=True)
-        if value > floor
     ]
 
 

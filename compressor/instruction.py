@@ -18,6 +18,8 @@ class Instruction:
 
     def prompt(self, question: str) -> str:
         """What the critic reads before a window: the same form in training and in use."""
-        wanted = " ".join(self.looking_for.split())
-        asked = " ".join(question.split())
-        return f"{self.granularity}: {wanted} {asked}" if wanted else f"{self.granularity}: {asked}"
+        return f"{self.granularity}: {self.wanted(question)}"
+
+    def wanted(self, question: str) -> str:
+        """All that is asked for, in one line."""
+        return " ".join(f"{self.looking_for} {question}".split())

@@ -29,9 +29,9 @@ class TokenScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """A document's units once it was read: their ``places``, the mean ``keep`` probability of their
-    tokens, and the share of the question's words ``around`` them (`compressor.around`); float32
-    [units] each."""
+    """A document's units once it was read: their ``places``, and float32 [units] each the mean
+    ``keep`` probability of their tokens and the share of the question's words ``around`` them
+    (`compressor.around`)."""
 
     places: Ranges
     keep: NDArray[np.float32]

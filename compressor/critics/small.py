@@ -160,8 +160,8 @@ class SmallCritic:
             special, name = (self._cls, self._sep), self._fusion.encoder
             encoder = SentenceEncoder(ensure(name), special, self._config.batch_tokens)
             self._similarity = Similarity(encoder, name, self._cache)
-        words = " ".join(part for part in (asked[0].looking_for, asked[1]) if part.strip())
-        return self._similarity.cosines(self._ids(words), prepared, units, *watch)
+        words = self._ids(asked[0].wanted(asked[1]))
+        return self._similarity.cosines(words, prepared, units, *watch)
 
     def _tensors(
         self, prompt: Sequence[int], windows: Sequence[Window]
