@@ -55,7 +55,7 @@ def run_tasks(names: Sequence[str], options: Options) -> None:
             smoke.make_data(Path(folder))
             _run(tasks, _for_smoke(options, Path(folder)), lambda task: (1, smoke.lengths(task)))
     elif list(names) == [subset.NAME]:
-        _run(subset.tasks(), options, lambda task: (subset.limit(task), subset.lengths(task)))
+        _run(subset.tasks(), options, subset.size)
     else:
         _run(chosen(names), options, lambda _: (options.limit, options.lengths))
 

@@ -25,11 +25,8 @@ def tasks() -> list[Task]:
     return chosen(NAMES)
 
 
-def limit(task: Task) -> int:
-    """Samples a group: a group of ``compression`` is a source, and there are ten."""
-    return 1 if isinstance(task, Compression) else LIMIT
-
-
-def lengths(task: Task) -> tuple[int, ...]:
-    """How long a generated task's samples are, in the task's own unit."""
-    return (WORDS,) if isinstance(task, Needle) else (TOKENS,)
+def size(task: Task) -> tuple[int, tuple[int, ...]]:
+    """Samples a group (one of ``compression`` is a source, and there are ten), and how long
+    generated ones are, in the task's own unit."""
+    limit = 1 if isinstance(task, Compression) else LIMIT
+    return limit, (WORDS,) if isinstance(task, Needle) else (TOKENS,)

@@ -18,7 +18,8 @@ def test_ten_samples_of_every_generated_task(tmp_path: Path) -> None:
     setup = Setup(tmp_path / "data", store.ingest, lambda text: len(text.split()))
     drawn: Counter[str] = Counter()
     for task in subset.tasks():
-        its = replace(setup, limit=subset.limit(task), lengths=subset.lengths(task))
+        limit, lengths = subset.size(task)
+        its = replace(setup, limit=limit, lengths=lengths)
         drawn[task.name] = sum(1 for _ in task.samples(its))
     generated = {name: count for name, count in drawn.items() if name.startswith(("ruler", "inf"))}
     assert len(generated) == 16
