@@ -8,11 +8,10 @@ import streamlit as st
 
 from app.runs import Run
 from app.service import Service
-from documents.errors import LongdocError
 from ui.parts import brand, place
 from ui.parts.answer import show_run
 from ui.parts.ask import show_ask
-from ui.parts.errors import show_error
+from ui.parts.errors import told
 from ui.parts.library import newly_read, show_library
 from ui.parts.page import show_page
 from ui.parts.rooms import open_service
@@ -28,22 +27,20 @@ EMPTY = """
 """
 
 
+@told
 def main() -> None:
     """The page."""
     st.set_page_config("longdoc", brand.ICON, layout="wide")
     st.logo(brand.LOGO, size="large", icon_image=brand.ICON)
-    try:
-        service, uploads = open_service()
-        with st.sidebar:
-            added = newly_read(uploads)
-            documents = show_library(service, uploads)
-        if not documents:
-            st.markdown(EMPTY, anchors=False)
-            return
-        show_ask(service, documents, added)
-        _results(service)
-    except LongdocError as error:
-        show_error(error)
+    service, uploads = open_service()
+    with st.sidebar:
+        added = newly_read(uploads)
+        documents = show_library(service, uploads)
+    if not documents:
+        st.markdown(EMPTY, anchors=False)
+        return
+    show_ask(service, documents, added)
+    _results(service)
 
 
 def _results(service: Service) -> None:
