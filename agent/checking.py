@@ -75,7 +75,8 @@ def mistakes(
     found += [_absent("name", name) for name in names(bare) if fold(name) not in folded]
     if opposite(claim, text):
         found.append(Mistake("sense", f"The evidence says the opposite: “{text}”"))
-    telling = any(not _counts(one) for one in amounts) or any(fold(d) in fold(text) for d in dates)
+    quoted = fold(text)
+    telling = any(not _counts(one) for one in amounts) or any(fold(d) in quoted for d in dates)
     if not (telling or found):
         beside = " ".join([text, *over])
         held = _shares(bare, question, beside) if said or dates else _half_said(claim, text)

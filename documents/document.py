@@ -109,7 +109,7 @@ class Document:
     pages: tuple[Page, ...]
     blocks: tuple[Block, ...]
     words: Words = field(default_factory=Words.none, repr=False)
-    _headings: tuple[tuple[Block, int], ...] = field(init=False, repr=False)
+    _headings: tuple[tuple[Block, int], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_headings", tuple(_under(self.blocks)))
