@@ -65,6 +65,7 @@ class Config:
     data: tuple[str, ...]
     out: str
     held: tuple[str, ...] = ()
+    rows: int = 0
     gold: bool = True
     epochs: int = 3
     batch: int = 128
@@ -97,6 +98,8 @@ class Config:
         ):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}.", "Give 1 or more.")
+        if self.rows < 0:
+            raise SettingsError(f"rows is {self.rows}.", "Give 0 for all, or how many.")
         if not self.data:
             raise SettingsError("data names no file.", "Name what policy-data has written.")
 
@@ -133,7 +136,7 @@ def examples(tokenizer: Any, files: Sequence[str], config: Config, say: Say) -> 
     pairs = [
         (row, trace)
         for file in files
-        for row in read_rows(Path(file))
+        for row in read_rows(Path(file))[: config.rows or None]
         for trace in traces(row, gold=config.gold)
     ]
     made = list(dict.fromkeys(encode(tokenizer, row, trace) for row, trace in pairs))
