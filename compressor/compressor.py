@@ -12,11 +12,12 @@ import numpy as np
 from compressor.around import Around
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic, Read
+from compressor.identifiers import WEIGHT, Identifiers
 from compressor.instruction import Instruction
 from compressor.labels import helped
 from compressor.sofar import SoFar
 from compressor.spans import Merged, decode
-from compressor.units import Unit, ranges, scores, units, without_mere_headings
+from compressor.units import Unit, raised, ranges, scores, units, without_mere_headings
 from compressor.vectors import VectorCache
 from compressor.windows import Window
 from documents.document import Document, Evidence
@@ -25,6 +26,8 @@ from documents.progress import IsCancelled, Progress, check, never_cancelled, no
 
 WORD_THRESHOLD = 0.2
 """Words kept with less are not worth a span of their own; the caller ranks what remains."""
+NAMED = 0.9
+"""The least keep probability of words around a code or number that was asked for."""
 UNREAD = 0.01
 """The keep probability of text that the critic did not read: about its median on held-back text."""
 
@@ -192,43 +195,36 @@ def _ranked(
 ) -> list[Evidence]:
     """The documents' units that score more than ``floor``, in the order of the documents."""
     ranked: list[Evidence] = []
+    wanted, documents = asked[0].wanted(asked[1]), [each.prepared.document for each in merged]
+    named = Identifiers(wanted, documents, watch[1])
     if asked[0].granularity == "word":
         for each in merged:
             check(watch[1])
-            ranked += _words(each, max(floor, WORD_THRESHOLD))
+            ranked += _words(each, named, max(floor, WORD_THRESHOLD))
         return ranked
-    documents = [each.prepared.document for each in merged]
-    around = Around(asked[0].wanted(asked[1]), documents, watch[1])
+    around = Around(wanted, documents, watch[1])
     for each in merged:
         check(watch[1])
-        found = _scored_units(critic, asked, each, around, watch)
-        ranked += [evidence for evidence in found if evidence.score > floor]
+        document = each.prepared.document
+        found = units(document, asked[0].granularity)
+        score = critic.evidence(asked, each.prepared, read_units(each, found, around), watch)
+        score = helped(wanted, document, found, score)
+        score = raised(score, WEIGHT * named.held(document, found))
+        score = without_mere_headings(found, score)
+        ranked += [
+            Evidence(document.span(unit.start, unit.end), float(value))
+            for unit, value in zip(found, score, strict=True)
+            if value > floor
+        ]
     return ranked
 
 
-def _words(merged: Merged, threshold: float) -> list[Evidence]:
+def _words(merged: Merged, named: Identifiers, threshold: float) -> list[Evidence]:
     document = merged.prepared.document
+    for start, end in named.stretches(document, units(document, "sentence")):
+        merged.at_least(start, end, NAMED)
     found = decode(merged, threshold)
     return [Evidence(document.span(each.start, each.end), each.score) for each in found]
-
-
-def _scored_units(
-    critic: Critic,
-    asked: tuple[Instruction, str],
-    merged: Merged,
-    around: Around,
-    watch: tuple[Progress, IsCancelled],
-) -> list[Evidence]:
-    """One document's units, in its order."""
-    document = merged.prepared.document
-    found = units(document, asked[0].granularity)
-    read = read_units(merged, found, around)
-    score = critic.evidence(asked, merged.prepared, read, watch)
-    score = without_mere_headings(found, helped(asked[0].wanted(asked[1]), document, found, score))
-    return [
-        Evidence(document.span(unit.start, unit.end), float(value))
-        for unit, value in zip(found, score, strict=True)
-    ]
 
 
 def read_units(merged: Merged, found: Sequence[Unit], around: Around) -> Read:

@@ -15,13 +15,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from compressor.units import Unit
+from compressor.units import Unit, raised
 from documents.document import Document
 from documents.rows import initials, label_of, tokens
 
 WEIGHT = 1.8
 """What a label that is asked for in full adds to the logit of a row's score."""
-_LEAST = 1e-9
 _ALSO = tuple(
     (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), tokens(printed))
     for asked, printed in (
@@ -65,12 +64,7 @@ def helped(
     question: str, document: Document, found: Sequence[Unit], score: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The scores, [units], with those of table rows raised by `called`."""
-    more = WEIGHT * called(question, document, found)
-    if not more.any():
-        return score
-    sure = np.clip(score.astype(np.float64), _LEAST, 1 - _LEAST)
-    raised = 1 / (1 + np.exp(-(np.log(sure / (1 - sure)) + more)))
-    return np.asarray(np.where(more > 0, raised, score), np.float32)
+    return raised(score, WEIGHT * called(question, document, found))
 
 
 def called(question: str, document: Document, found: Sequence[Unit]) -> NDArray[np.float64]:

@@ -56,6 +56,11 @@ class Merged:
         """Give the tokens that no window held this probability."""
         self.keep[self._seen == 0] = keep
 
+    def at_least(self, start: int, end: int, keep: float) -> None:
+        """Give no token of these characters less."""
+        part = slice(*np.searchsorted(self.prepared.starts, (start, end)))
+        np.maximum(self.keep[part], keep, out=self.keep[part])
+
 
 def decode(merged: Merged, threshold: float) -> list[Scored]:
     """The spans of tokens kept with at least ``threshold``, in order, snapped to whole words

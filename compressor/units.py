@@ -13,6 +13,7 @@ from compressor.instruction import Granularity
 from compressor.sentences import sentences, trim
 from documents.document import Block, Document
 
+_LEAST = 1e-9
 HEADING_AT_LEAST = 0.5
 """A heading is evidence of its own from this score on, and only if nothing under it has half of
 its score."""
@@ -82,6 +83,13 @@ def scores(
     first, last = units
     sums = np.concatenate([[0.0], np.cumsum(keep, dtype=np.float64)])
     return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1), np.float32)
+
+
+def raised(score: NDArray[np.float32], more: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The scores, [units], with ``more`` added to the logits of those where it is above 0."""
+    sure = np.clip(score.astype(np.float64), _LEAST, 1 - _LEAST)
+    logits = np.log(sure / (1 - sure)) + more
+    return np.asarray(np.where(more > 0, 1 / (1 + np.exp(-logits)), score), np.float32)
 
 
 def without_mere_headings(found: Sequence[Unit], score: NDArray[np.float32]) -> NDArray[np.float32]:
