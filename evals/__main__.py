@@ -22,8 +22,10 @@ def run(
     ],
     *,
     strategy: Annotated[str, typer.Option(help="methods, by commas")] = "cprs,rag",
-    budget: Annotated[str, typer.Option(help="token budgets, by commas; -1: the window")] = "2000",
-    threshold: Annotated[str, typer.Option(help="instead: scores to keep, by commas")] = "",
+    budget: Annotated[
+        str, typer.Option(help="token budgets, by commas; -1: the window; 2000 unless told")
+    ] = "",
+    threshold: Annotated[str, typer.Option(help="and, or instead: scores to keep")] = "",
     profile: Annotated[str, typer.Option(help="settings profile")] = "default",
     reasoner: Annotated[str, typer.Option(help="a registry row, or a URL")] = "",
     select: Annotated[bool, typer.Option(help="choose contexts only; ask no reasoner")] = False,
@@ -45,7 +47,9 @@ def run(
     folder = data or Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))
     options = Options(
         methods=strategy.split(","),
-        budgets=[int(part) for part in budget.split(",") if part],
+        budgets=[
+            int(part) for part in (budget or ("" if threshold else "2000")).split(",") if part
+        ],
         thresholds=[float(part) for part in threshold.split(",") if part],
         profile=profile,
         reasoner=reasoner,

@@ -120,6 +120,5 @@ def _settings(options: Options) -> Settings:
 
 
 def _limits(options: Options) -> list[Limit]:
-    if options.thresholds:
-        return [Limit(threshold=value) for value in options.thresholds]
-    return [Limit(budget=value) for value in options.budgets]
+    budgets = [Limit(budget=value) for value in options.budgets]
+    return budgets + [Limit(threshold=value) for value in options.thresholds]

@@ -82,18 +82,13 @@ def figures_kept(
 
 
 def characters_kept(
-    gold: Iterable[Span], selected: Sequence[Span], documents: Mapping[str, Document]
+    gold: Sequence[Span], selected: Sequence[Span], documents: Mapping[str, Document]
 ) -> float:
     """The share of the gold spans' characters, white space left out, inside selected spans."""
-    total = inside = 0
-    chosen = merged(selected)
-    for span in merged(gold):
-        text = documents[span.document].text
-        total += _dense(text, span.start, span.end)
-        for other in chosen:
-            if span.overlaps(other):
-                start, end = max(span.start, other.start), min(span.end, other.end)
-                inside += _dense(text, start, end)
+    total, inside = (
+        sum(_dense(documents[span.document].text, span.start, span.end) for span in spans)
+        for spans in (merged(gold), common(gold, selected))
+    )
     return inside / total if total else 0.0
 
 
@@ -177,6 +172,17 @@ def merged(spans: Iterable[Span]) -> list[Span]:
         else:
             joined.append(span)
     return joined
+
+
+def common(one: Iterable[Span], other: Iterable[Span]) -> list[Span]:
+    """What both hold, in order."""
+    ones, others = merged(one), merged(other)
+    return [
+        Span(a.document, max(a.start, b.start), min(a.end, b.end))
+        for a in ones
+        for b in others
+        if a.overlaps(b)
+    ]
 
 
 def _dense(text: str, start: int, end: int) -> int:

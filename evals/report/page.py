@@ -11,6 +11,7 @@ from app.results import Record, read_records
 from documents.errors import DataError
 from evals.report.plots import plots_of
 from evals.report.ruler import ruler_tables
+from evals.report.sweep import sweep_tables
 from evals.report.tables import Table, main_measure, tables_of
 from evals.tasks import all_tasks
 
@@ -78,8 +79,12 @@ def _markdown(
     parts += [_markdown_table(table) for table in summary]
     for name, records in tasks.items():
         parts.append(f"## {name}\n\n{sources.get(name, '')}")
-        parts += [_markdown_table(table) for table in tables_of(records)]
+        parts += [_markdown_table(table) for table in _tables(records)]
     return "\n\n".join(parts) + "\n"
+
+
+def _tables(records: Sequence[Record]) -> list[Table]:
+    return [*tables_of(records), *sweep_tables(records)]
 
 
 def _markdown_table(table: Table) -> str:
@@ -106,7 +111,7 @@ def _html(
         parts.append(f"<h2>{html.escape(name)}</h2><p>{html.escape(sources.get(name, ''))}</p>")
         if measure := main_measure(records):
             parts += plots_of(records, measure)
-        parts += [_html_table(table) for table in tables_of(records)]
+        parts += [_html_table(table) for table in _tables(records)]
     body = "\n".join(parts)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'

@@ -25,6 +25,7 @@ from compressor.training.data import (
 )
 from documents import Document
 from documents.errors import DataError
+from evals.metrics.evidence import common, merged
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
 
 SOURCES = (
@@ -69,12 +70,16 @@ class Compression:
                     yield self._sample(corpus, question, number, setup, sizes)
 
     def score(self, sample: Sample, outcome: Outcome) -> Scores:
-        """``share``: the share of all characters that was kept; on questions without evidence
-        the lower, the better."""
+        """``share``: the share of all characters that was kept, ``rest`` that of those which are
+        no evidence; of a question without evidence all, ``share_of_negatives``. The lower, the
+        better."""
         total = sum(len(document.text) for document in sample.documents)
         kept = sum(len(span) for span in outcome.evidence)
-        measure = "share" if sample.gold.spans else "share_of_negatives"
-        return {measure: kept / total if total else 0.0}
+        if not sample.gold.spans:
+            return {"share_of_negatives": kept / total if total else 0.0}
+        gold = sum(len(span) for span in merged(sample.gold.spans))
+        right = sum(len(span) for span in common(sample.gold.spans, outcome.evidence))
+        return {"share": kept / total, "rest": (kept - right) / max(1, total - gold)}
 
     def _sample(
         self, corpus: Corpus, question: Question, number: int, setup: Setup, sizes: Sizes

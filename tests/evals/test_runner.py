@@ -137,6 +137,26 @@ def test_the_report_stands_alone(tmp_path: Path) -> None:
     assert not re.search(r"<script|<link|<img|@import|url\((?!#)|\b(?:src|href)=\"(?!#)", html)
 
 
+def test_the_sweep_names_the_highest_threshold_that_keeps_the_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    kept = {0.1: (1.0, 0.5), 0.3: (0.96, 0.2), 0.5: (0.9, 0.1)}
+    for threshold, (share, rest) in kept.items():
+        record = replace(
+            made("compression", 100, 0.0),
+            method="cprs",
+            budget=0,
+            threshold=threshold,
+            tags={"source": "squad"},
+            scores={"kept": share, "rest": rest},
+        )
+        without = replace(record, sample="none", scores={"share_of_negatives": rest / 2})
+        with path.open("a") as stream:
+            stream.write(f"{record.line()}\n{without.line()}\n")
+    text = write_report([path], tmp_path, "Sweep")[0].read_text()
+    assert "The highest threshold that keeps 95%" in text
+    assert "| cprs | score ≥ 0.3 |  | squad | 1 | 96.0% | 80.0% | 90.0% |" in text
+
+
 def made(task: str, length: int, score: float, number: int = 0) -> Record:
     return Record(
         task, f"{task}-{length}-{number}", "cprs", 100, 0.0, "?", (), {"length": length},

@@ -1,0 +1,66 @@
+"""The threshold sweep, after OpenProvence: what stays of evidence and of the rest, by source."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from app.results import Record
+from evals.report.tables import Table, arm_cells, arms
+
+ENOUGH = 0.95
+"""Of the evidence: a source's row is of the highest threshold that keeps so much."""
+_HEADS = (
+    "method", "limit", "reasoner", "source", "questions", "evidence kept", "other text dropped",
+    "dropped where none is evidence", "select s",
+)  # fmt: skip
+
+
+def sweep_tables(records: Sequence[Record]) -> list[Table]:
+    """Of records by threshold that say how much of the ``rest`` was kept, a row a method and
+    source. Empty where there are none."""
+    by = [record for record in records if not record.budget and not record.error]
+    rows = [row for method in dict.fromkeys(r.method for r in by) for row in _rows(by, method)]
+    if not rows:
+        return []
+    caption = f"The highest threshold that keeps {ENOUGH:.0%} of the evidence"
+    return [Table(caption, _HEADS, tuple(rows))]
+
+
+def _rows(records: Iterable[Record], method: str) -> list[tuple[str, ...]]:
+    sources: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.method == method:
+            sources[str(record.tags.get("source", ""))].append(record)
+    return [row for name, group in sources.items() if (row := _row(name, group))]
+
+
+def _row(source: str, records: Sequence[Record]) -> tuple[str, ...] | None:
+    enough = [
+        (arm[2], arm, group)
+        for arm, group in arms(records).items()
+        if _means(group).get("kept", 0.0) >= ENOUGH and "rest" in _means(group)
+    ]
+    if not enough:
+        return None
+    _, arm, group = max(enough)
+    means = _means(group)
+    return (
+        *arm_cells(arm),
+        source,
+        str(sum("rest" in record.scores for record in group)),
+        f"{means['kept']:.1%}",
+        f"{1 - means['rest']:.1%}",
+        f"{1 - means['share_of_negatives']:.1%}" if "share_of_negatives" in means else "–",
+        f"{np.mean([record.select_s for record in group]):.2f}",
+    )
+
+
+def _means(records: Sequence[Record]) -> Mapping[str, float]:
+    values: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        for name, value in record.scores.items():
+            values[name].append(value)
+    return {name: float(np.mean(each)) for name, each in values.items()}

@@ -1,0 +1,31 @@
+"""What the compression task says of a context, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from evals.samples import Gold, Outcome, Sample, text_document
+from evals.tasks.compression import Compression
+
+TEXT = "Sales rose. Costs fell. Nobody knows why."
+DOCUMENT = text_document("a", TEXT)
+
+
+def sample(gold: str) -> Sample:
+    spans = (DOCUMENT.span(TEXT.index(gold), TEXT.index(gold) + len(gold)),) if gold else ()
+    return Sample("a", "compression", "Why?", (DOCUMENT,), Gold((), spans))
+
+
+def test_the_share_of_all_and_of_the_rest() -> None:
+    found = Compression().score(sample("Costs fell."), Outcome((DOCUMENT.span(6, 23),), "", 0))
+    assert found["share"] == pytest.approx(17 / 41)
+    assert found["rest"] == pytest.approx(6 / 30)  # "rose. "
+    nothing = Compression().score(sample("Costs fell."), Outcome((), "", 0))
+    assert nothing == {"share": 0, "rest": 0}
+    right = Compression().score(sample("Costs fell."), Outcome((DOCUMENT.span(12, 23),), "", 0))
+    assert right["rest"] == 0
+
+
+def test_without_evidence_all_that_is_kept_is_too_much() -> None:
+    found = Compression().score(sample(""), Outcome((DOCUMENT.span(0, 11),), "", 0))
+    assert found == {"share_of_negatives": pytest.approx(11 / 41)}
