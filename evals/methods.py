@@ -96,6 +96,14 @@ class Methods:
         """The whole agent under the settings in force: its plan, its rounds, its checks."""
         return self._whole("agent", "select")
 
+    def agent_unplanned(self) -> Method:
+        """The same without a plan: the question is looked for as it is."""
+        return self._whole("agent_unplanned", "select", plan="off")
+
+    def agent_two_rounds(self) -> Method:
+        """The same, which may say once what is missing and have it looked for."""
+        return self._whole("agent_two_rounds", "select", max_rounds=2)
+
     def memory(self) -> Method:
         """The agent reading everything in turns."""
         return self._whole("memory", "memory")
@@ -152,8 +160,9 @@ class Methods:
         compressor = Compressor(self._settings.compressor, cache=self._home / "vectors")
         return Cprs(compressor, self._reasoner.count)
 
-    def _whole(self, name: str, mode: Mode) -> Method:
-        agent = Agent(self._settings, self._reasoner, {"cprs": self._cprs})
+    def _whole(self, name: str, mode: Mode, **changed: object) -> Method:
+        settings = self._settings.model_copy(update=changed)
+        agent = Agent(settings, self._reasoner, {"cprs": self._cprs})
 
         def run(sample: Sample, budget: int, answer: bool, cancelled: IsCancelled) -> Ran:
             return agent.whole(sample, budget, mode, answer, cancelled)
@@ -203,6 +212,8 @@ NAMES: Mapping[str, Callable[[Methods], Method]] = {
     "cprs_cascade": Methods.cprs_cascade,
     "cprs_planned": Methods.cprs_planned,
     "agent": Methods.agent,
+    "agent_unplanned": Methods.agent_unplanned,
+    "agent_two_rounds": Methods.agent_two_rounds,
     "memory": Methods.memory,
     "full": Methods.full,
     "none": Methods.nothing,

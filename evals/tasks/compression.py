@@ -1,16 +1,17 @@
-"""Compression alone: how much of the labelled evidence a context keeps, no reasoner asked.
+"""Compression alone: how much of the labelled evidence a context keeps.
 
 Held-back documents of the training data, so that no critic trained here has read them. Each
 source alone ("alone"), and its document among others until the whole is 32K or 128K tokens
 long. Questions without evidence (a contract that lacks the clause) show what is kept of
 documents where nothing should be. All are asked for sentences, the product's default, whatever
-size a source's labels have: nobody tells the compressor that in use.
+size a source's labels have: nobody tells the compressor that in use. Answers are scored where a
+reasoner is asked, as it is of questions that need two facts ("hops").
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from documents import Document
 from documents.errors import DataError
 from evals.metrics.evidence import common, merged
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
+from evals.tasks.qa import qa_scores
 
 SOURCES = (
     "squad", "cuad", "policyqa", "evidence_inference", "quoref", "qmsum", "covidqa", "2wiki",
@@ -41,15 +43,18 @@ Sizes = Callable[[str], int]
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """``length``: tokens of all documents together, 0 for the labelled document alone."""
+    """``length``: tokens of all documents together, 0 for the labelled document alone.
+    ``sources``: those asked about."""
 
     length: int = 0
+    sources: Sequence[str] = SOURCES
+    kind: str = "compression"
     source: str = "the sets named in the training data's README; held-back documents only"
 
     @property
     def name(self) -> str:
-        """compression, compression-32k, compression-128k."""
-        return f"compression-{self.length // 1000}k" if self.length else "compression"
+        """The kind, and the length where there is one: compression-32k."""
+        return f"{self.kind}-{self.length // 1000}k" if self.length else self.kind
 
     def samples(self, setup: Setup) -> Iterator[Sample]:
         """``limit`` questions a source, and as many without evidence from cuad."""
@@ -58,7 +63,7 @@ class Compression:
             raise DataError(f"{folder} is not there.", "Set LONGDOC_TEST_DATA to the data folder.")
         corpus = _corpus(folder)
         sizes = cache(lambda name: setup.count(corpus.texts[name]))
-        for source in SOURCES:
+        for source in self.sources:
             rows = [q for q in corpus.questions.get(source, []) if held_back(q.doc)]
             for positive in (True, False):
                 chosen = [q for q in rows if bool(q.spans) is positive]
@@ -72,14 +77,15 @@ class Compression:
     def score(self, sample: Sample, outcome: Outcome) -> Scores:
         """``share``: the share of all characters that was kept, ``rest`` that of those which are
         no evidence; of a question without evidence all, ``share_of_negatives``. The lower, the
-        better."""
+        better. Where a reasoner was asked, also what its answer is worth (`qa_scores`)."""
+        answered = qa_scores(sample, outcome)
         total = sum(len(document.text) for document in sample.documents)
         kept = sum(len(span) for span in outcome.evidence)
         if not sample.gold.spans:
-            return {"share_of_negatives": kept / total if total else 0.0}
+            return answered | {"share_of_negatives": kept / total if total else 0.0}
         gold = sum(len(span) for span in merged(sample.gold.spans))
         right = sum(len(span) for span in common(sample.gold.spans, outcome.evidence))
-        return {"share": kept / total, "rest": (kept - right) / max(1, total - gold)}
+        return answered | {"share": kept / total, "rest": (kept - right) / max(1, total - gold)}
 
     def _sample(
         self, corpus: Corpus, question: Question, number: int, setup: Setup, sizes: Sizes
@@ -124,4 +130,11 @@ def _corpus(folder: Path) -> Corpus:
     return load(folder)
 
 
-TASKS = (Compression(), Compression(32_000), Compression(128_000))
+HOPS = ("2wiki", "musique")
+"""Sources whose questions take two facts or more, the second found by the first."""
+TASKS = (
+    Compression(),
+    Compression(32_000),
+    Compression(128_000),
+    Compression(32_000, HOPS, "hops"),
+)
