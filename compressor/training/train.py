@@ -5,6 +5,10 @@ token: keep or not (binary cross entropy) and the boundary B, I, O or E (focal c
 gamma 2, as in the published code); the losses are summed. A random half of the tokens that
 are not evidence is left out of the loss, as the paper has it.
 
+With ``apart_layers`` the lowest layers read prompt and text apart (`CriticModel`); what that costs
+is mostly won back by learning from what a ``teacher`` says of the same windows, a critic that
+reads them together, as DeFormer does (Cao et al. 2020, section 3.2; here of its outputs alone).
+
 Simplified: no epochs, windows are drawn without end; the learning rate follows the clock (the
 run lasts ``max_minutes`` whatever the machine is). A run is resumed from the newest checkpoint
 in ``out``, its time and learning rate as they were then. The losses go to ``log.jsonl`` and
@@ -54,6 +58,9 @@ class Config:
     base: str
     start: str
     freeze_layers: int
+    apart_layers: int
+    teacher: str
+    teacher_share: float
     window_characters: list[int]
     seed: int
     max_minutes: float
@@ -74,17 +81,45 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Tensors of one step; ``keep`` is -1 and ``boundary`` -100 where there is no loss."""
+    """Tensors of one step; ``keep`` is -1 and ``boundary`` -100 where there is no loss.
+    ``prompts``: the tokens of each row before its header."""
 
     ids: Tensor
     types: Tensor
     mask: Tensor
     keep: Tensor
     boundary: Tensor
+    prompts: Tensor
 
     def on(self, device: torch.device) -> Batch:
         """The same on another device."""
         return Batch(*(getattr(self, each.name).to(device) for each in fields(self)))
+
+    def prompt(self) -> tuple[Tensor, Tensor]:
+        """Ids and mask of the prompts alone."""
+        places = torch.arange(int(self.prompts.max()), device=self.ids.device)
+        mask = (places < self.prompts[:, None]).long()
+        return self.ids[:, : len(places)] * mask, mask
+
+    def text(self) -> Batch:
+        """The rows without their prompts; [CLS] opens them too."""
+        ids = self.shifted(self.ids, 0)
+        ids[:, 0] = self.ids[:, 0]
+        return Batch(
+            ids,
+            self.shifted(self.types, 0),
+            self.shifted(self.mask, 0),
+            self.shifted(self.keep, -1),
+            self.shifted(self.boundary, IGNORED),
+            torch.zeros_like(self.prompts),
+        )
+
+    def shifted(self, values: Tensor, nothing: float) -> Tensor:
+        """What stands in each row from the last token of its prompt on; ``nothing`` behind it."""
+        length = int((self.mask.sum(1) - self.prompts).max()) + 1
+        places = self.prompts[:, None] - 1 + torch.arange(length, device=values.device)
+        found = values.gather(1, places.clamp(max=values.shape[1] - 1))
+        return found.masked_fill(places >= values.shape[1], nothing)
 
 
 def encode(
@@ -105,6 +140,7 @@ def encode(
             (
                 [*head, *body.ids[:room], sep],
                 len(head),
+                len(prompt) + 2,
                 [-1 if out else k for k, out in zip(keep, left_out, strict=True)],
                 [IGNORED if out else b for b, out in zip(boundary, left_out, strict=True)],
             )
@@ -117,8 +153,9 @@ def encode(
         torch.zeros(shape, dtype=torch.long),
         torch.full(shape, -1, dtype=torch.long),
         torch.full(shape, IGNORED, dtype=torch.long),
+        torch.tensor([prompt for _, _, prompt, _, _ in rows]),
     )
-    for i, (ids, head_length, keep, boundary) in enumerate(rows):
+    for i, (ids, head_length, _, keep, boundary) in enumerate(rows):
         batch.ids[i, : len(ids)] = torch.tensor(ids)
         batch.mask[i, : len(ids)] = 1
         batch.types[i, head_length : len(ids)] = 1
@@ -127,17 +164,30 @@ def encode(
     return batch
 
 
-def loss_of(model: CriticModel, batch: Batch, bf16: bool) -> tuple[Tensor, Tensor]:
-    """The keep loss and the boundary loss, on the model's device."""
+def loss_of(
+    model: CriticModel,
+    batch: Batch,
+    bf16: bool,
+    teacher: CriticModel | None = None,
+    share: float = 0,
+) -> tuple[Tensor, Tensor]:
+    """The keep loss and the boundary loss, on the model's device. ``share`` of the keep loss is
+    against the probabilities of the ``teacher``."""
     batch = batch.on(model.keep.weight.device)
+    wanted = batch.text() if model.apart else batch
     with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=bf16):
-        keep, boundary = model(batch.ids, batch.types, batch.mask)
-    used = batch.keep >= 0
-    keep_loss = functional.binary_cross_entropy_with_logits(
-        keep.float()[used], batch.keep[used].float()
-    )
+        prompt = batch.prompt() if model.apart else None
+        keep, boundary = model(wanted.ids, wanted.types, wanted.mask, prompt)
+    used = wanted.keep >= 0
+    against = wanted.keep[used].float()
+    if teacher is not None:
+        with torch.inference_mode(), torch.autocast(batch.ids.device.type, torch.bfloat16, bf16):
+            said = torch.sigmoid(teacher(batch.ids, batch.types, batch.mask)[0].float())
+        said = batch.shifted(said, 0) if model.apart else said
+        against = (1 - share) * against + share * said[used].clone()
+    keep_loss = functional.binary_cross_entropy_with_logits(keep.float()[used], against)
     entropy = functional.cross_entropy(
-        boundary.float()[used], batch.boundary[used], reduction="none"
+        boundary.float()[used], wanted.boundary[used], reduction="none"
     )
     return keep_loss, focal(entropy)
 
@@ -148,6 +198,7 @@ def begun(config: Config, base: Path) -> CriticModel:
     thirds of a step, stops above them."""
     model = load_model(Path(config.start), config.attention) if config.start else None
     model = (model or start_from(base, config.attention)).train()
+    model.config.apart_layers = config.apart_layers
     if config.freeze_layers:
         frozen = [model.encoder.embeddings, *model.encoder.encoder.layer[: config.freeze_layers]]
         for part in frozen:
@@ -174,6 +225,9 @@ def train(config: Config, say: Say = print) -> Path:
         weight_decay=config.weight_decay,
         fused=True,
     )
+    teacher = None
+    if config.teacher:
+        teacher = load_model(Path(config.teacher), config.attention).to(device)
     first, gone = resumed(model, optimizer, out)
     log, write = Log(out, first), partial(save_model, model)
     started, tokens, step = time.monotonic() - gone, 0, first
@@ -185,7 +239,7 @@ def train(config: Config, say: Say = print) -> Path:
         rate = rate_at(config, step, time.monotonic() - started)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        keep_loss, boundary_loss = loss_of(model, batch, bf16)
+        keep_loss, boundary_loss = loss_of(model, batch, bf16, teacher, config.teacher_share)
         optimizer.zero_grad()
         (keep_loss + boundary_loss).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
