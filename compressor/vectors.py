@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import tempfile
+import weakref
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
@@ -47,6 +50,27 @@ class VectorCache:
             write_file(self._path(document, name), data.getvalue())
             self._evict()
 
+    def mapped(self, document: str, name: str) -> NDArray[np.float16] | None:
+        """As `get`, but read from the disk where it is used, and not to be written to."""
+        path = self._path(document, name)
+        try:
+            found: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, BadZipFile):
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return found
+
+    def draft(self, document: str, name: str, shape: tuple[int, int]) -> Draft | None:
+        """Room on the disk for vectors that are made little by little; none where they would be
+        over the limit by themselves, or where the disk is full."""
+        if shape[0] * shape[1] * np.dtype(np.float16).itemsize > self._most:
+            return None
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return Draft(self._path(document, name), shape, self._evict)
+        return None
+
     def forget(self, document: str) -> None:
         """Drop all of a document's vectors."""
         for path in self._folder.glob(f"{_short(document)}-*.npy"):
@@ -70,6 +94,27 @@ class VectorCache:
                 break
             path.unlink(missing_ok=True)
             total -= size
+
+
+class Draft:
+    """Vectors on the disk that nobody sees until they are all there."""
+
+    def __init__(self, path: Path, shape: tuple[int, int], done: Callable[[], None]) -> None:
+        self._path, self._done = path, done
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".new")
+        os.close(handle)
+        self._fresh = Path(name)
+        weakref.finalize(self, self._fresh.unlink, missing_ok=True)
+        self.vectors: NDArray[np.float16] = np.lib.format.open_memmap(
+            self._fresh, "w+", np.float16, shape
+        )
+
+    def finish(self) -> None:
+        """Put them in place."""
+        with suppress(OSError):
+            self.vectors.flush()  # type: ignore[attr-defined]  # a memmap
+            self._fresh.replace(self._path)
+            self._done()
 
 
 def _short(document: str) -> str:

@@ -22,10 +22,15 @@ def load_critic(config: CompressorConfig, cache: VectorCache | None = None) -> C
     """The critic that ``config.critic`` holds; without one, longdoc's own.
 
     Raises `ModelUnavailableError` where a file is missing, `ModelError` where one is broken."""
-    if config.critic is not None and _model_type(config.critic) in CPRS_MODEL_TYPES:
+    said = _config_of(config.critic) if config.critic else {}
+    if said.get("model_type") in CPRS_MODEL_TYPES:
         from compressor.critics.qwen import QwenCritic
 
         return QwenCritic(config)
+    if said.get("apart_layers"):
+        from compressor.critics.apart import ApartCritic
+
+        return ApartCritic(config, cache)
     from compressor.critics.small import SmallCritic
 
     return SmallCritic(config, cache)
@@ -57,10 +62,10 @@ def broken(folder: Path, error: Exception, config: CompressorConfig) -> ModelErr
     return ModelError(f"The critic's checkpoint {folder} cannot be loaded: {first}", hint(config))
 
 
-def _model_type(folder: Path) -> object:
-    """What ``config.json`` says; none where it cannot be read, which the critic reports."""
+def _config_of(folder: Path) -> dict[str, object]:
+    """What ``config.json`` says; nothing where it cannot be read, which the critic reports."""
     try:
         values = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return None
-    return values.get("model_type") if isinstance(values, dict) else None
+        return {}
+    return values if isinstance(values, dict) else {}

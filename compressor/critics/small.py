@@ -68,6 +68,7 @@ class SmallCritic:
             self._cls, self._sep = self._tokenizer.encode("").ids
         except Exception as error:  # for a broken file tokenizers raises no narrower one
             raise broken(folder, error, config) from error
+        self.folder = folder
         self._config = config
         self._cache = cache
         self._fusion = fusion
