@@ -47,6 +47,7 @@ def arguments() -> argparse.ArgumentParser:
     small = commands.add_parser("small", help="longdoc's own critic")
     small.add_argument("--text", type=Path, help="file to take the text from; else made up")
     small.add_argument("--threads", type=int)
+    small.add_argument("--critic", type=Path, help="folder of another critic")
     small.add_argument("--cascade", type=int, help="also with so many tokens read")
     for command in (cprs, small):
         command.add_argument("--lengths", type=lengths, help="in tokens: 8192,32768")

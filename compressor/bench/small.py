@@ -34,7 +34,7 @@ from compressor.compressor import Compressor, nearest
 from compressor.config import CompressorConfig
 from compressor.critics import small
 from compressor.critics.encoder import load_model
-from compressor.critics.load import device_and_dtype
+from compressor.critics.load import device_and_dtype, load_critic
 from compressor.instruction import Instruction
 from compressor.similarity import Fusion, SentenceEncoder
 from compressor.vectors import VectorCache
@@ -66,13 +66,14 @@ _SPEECH = {
 class Task:
     """``lengths`` in tokens of the critic. ``text``: a file to take them from, from its beginning
     and as often as needed; made-up prose without one. ``cascade``: tokens of a second pair of
-    questions, 0 for none."""
+    questions, 0 for none. ``critic``: folder of another than longdoc's own."""
 
     lengths: tuple[int, ...] = (8192, 32768, 131072)
     text: Path | None = None
     threads: int | None = None
     repeats: int = 3
     cascade: int = 0
+    critic: Path | None = None
     seed: int = 7
 
 
@@ -97,14 +98,15 @@ class Bench:
 
     def __init__(self, task: Task, cache: Path) -> None:
         self.task = task
-        config = CompressorConfig(threads=task.threads)
+        folder = task.critic or small.CHECKPOINT
+        config = CompressorConfig(critic=folder, threads=task.threads)
         self.device, self.dtype = device_and_dtype(config.dtype)
-        self._critic = small.SmallCritic(config, VectorCache(cache, config.cache_mb << 20))
+        self._critic = load_critic(config, VectorCache(cache, config.cache_mb << 20))
         self._whole = Compressor(config, self._critic, cache)
         cascade = replace(config, cascade_tokens=task.cascade)
         self._cascade = Compressor(cascade, self._critic, cache)
-        self._plain = Plain(small.CHECKPOINT, self.device, self.dtype)
-        encoder = Fusion.read(small.CHECKPOINT / small.FUSION).encoder
+        self._plain = Plain(folder, self.device, self.dtype)
+        encoder = Fusion.read(folder / small.FUSION).encoder
         special = (self._plain.cls, self._plain.sep)
         batch = PARTS_AT_ONCE * (PART_TOKENS + 2)
         self._encoder = SentenceEncoder(ensure(encoder), special, batch)
@@ -248,11 +250,19 @@ def measured(task: Task) -> tuple[dict[str, Any], str]:
         rows = list(bench.rows())
     name = str(bench.dtype).removeprefix("torch.")
     values = {
-        "task": {**asdict(task), "text": task.text and task.text.name},
+        "task": {**asdict(task), **_named(task)},
         "dtype": name,
         "rows": [asdict(row) for row in rows],
     }
     return values, report(task, rows)
+
+
+def _named(task: Task) -> dict[str, str | None]:
+    """Files by their names: where they lie is nobody's business."""
+    return {
+        name: path.name if path else None
+        for name, path in (("text", task.text), ("critic", task.critic))
+    }
 
 
 def report(task: Task, rows: Sequence[Row]) -> str:
