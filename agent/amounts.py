@@ -19,7 +19,7 @@ from agent.cells import Row, row_at, table_around
 from agent.context import column_heads, headings
 from agent.figures import Figure, every
 from documents import Document, Evidence, Span, profile_of
-from documents.rows import tokens
+from documents.rows import initials, tokens
 
 _ASKS = re.compile(
     r"\bhow (?:much|many|large|big|high|low|great)\b"
@@ -33,6 +33,7 @@ _EXPLAINS = re.compile(
     r"\b(?:factors?|drivers?|contribut\w+|reasons?|causes?|impacts?|why|explain)\b", re.I
 )
 """What is asked for is then no figure."""
+_AND = re.compile(r"[,;]?\s+and\s+(?=(?:which|what|how|who|why|when|where)\b)", re.IGNORECASE)
 _STEM = 5
 _REACH = 300
 """Characters of running text before a figure in which its matter may be said."""
@@ -50,7 +51,7 @@ _IDLE = frozenset(
     "most some all any both each only also per one two three four five six seven eight nine ten "
     "item line will would roughly each other part several they them same available data "
     "return listed spend spent make made take took come came give given use used have had were was "
-    "document filing statement breakdown combined together altogether approximately about "
+    "document filing statement breakdown new combined together altogether approximately about "
     "january february march april may june july august september october november december".split()
 )
 """Words that say how, when or by whom it is counted, not what."""
@@ -99,7 +100,7 @@ class Amounts:
     @cached_property
     def _wanted(self) -> tuple[frozenset[str], ...]:
         """The matter asked for: the stems of each of its words, those of the same meaning too."""
-        return matter(self.question, self._known)
+        return matter(_of_amounts(self.question), self._known)
 
     @cached_property
     def _known(self) -> frozenset[str]:
@@ -132,14 +133,14 @@ class Amounts:
         if self._long and 2 * self._strange >= 1:
             return False
         row = row_at(document, offset)
-        there = stems(_beside(document, offset, row))
+        there = stems(said_beside(document, offset, row))
         if row and self._strange:
             return self._half(there)
         return any(stem & there for stem in self._wanted)
 
     def said_of(self, document: Document, row: Row) -> bool:
         """Whether half of the matter, and every name in it, is said in or over a row."""
-        there = stems(_beside(document, row.cells[0].start, row))
+        there = stems(said_beside(document, row.cells[0].start, row))
         named = matter(" ".join(asked_names(self.question)), self._known)
         return self._half(there) and all(stem & there for stem in named)
 
@@ -154,10 +155,16 @@ def matter(text: str, known: frozenset[str] = frozenset()) -> tuple[frozenset[st
     for word in re.findall(r"[^\W\d_][\w&]*", text):
         folded = next(iter(tokens(word)), "")
         named = word[:1].isupper() and folded in known
-        if len(folded) > 2 and not named and not {folded, word.casefold()} & _IDLE:
+        if (len(folded) > 2 or "&" in word) and not named and not {folded, word.casefold()} & _IDLE:
             stem = folded[:_STEM]
             found.append(frozenset({stem}).union(*(g for g in _SAME if stem in g)))
     return tuple(dict.fromkeys(found))
+
+
+def _of_amounts(question: str) -> str:
+    """Of a question that asks several things, those that ask for an amount."""
+    parts = _AND.split(question)
+    return " ".join(part for part in parts if _ASKS.search(part)) or question
 
 
 def whose(document: Document) -> frozenset[str]:
@@ -165,7 +172,7 @@ def whose(document: Document) -> frozenset[str]:
     return tokens(" ".join([document.name, *profile_of(document).names]))
 
 
-def _beside(document: Document, offset: int, row: Row | None) -> str:
+def said_beside(document: Document, offset: int, row: Row | None) -> str:
     """The words that say what a figure is of."""
     span = document.span(offset, offset + 1)
     over = [*headings(document, span), *column_heads(document, span)]
@@ -173,7 +180,7 @@ def _beside(document: Document, offset: int, row: Row | None) -> str:
         return " ".join([document.slice(_sentences(document, span)), *over])
     own = [line for line in table_around(document, row.block) if line.start == row.block.start]
     heads = [head for cell in row.cells if cell.start == offset for head in cell.heads]
-    return " ".join([row.label, *heads, *(line.group for line in own), *over])
+    return " ".join([row.label, *initials(row.label), *heads, *(line.group for line in own), *over])
 
 
 def _sentences(document: Document, figure: Span) -> Span:

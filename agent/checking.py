@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from agent.amounts import matter, stems
+from agent.amounts import matter, said_beside, stems, whose
 from agent.cells import Cell, Line, Row, row_at, table_around
 from agent.context import column_heads
 from agent.dates import DATE, DAY, YEAR, another, period, relative, years_of
@@ -34,6 +34,8 @@ _COUNTED = 100
 """Whole numbers below this may stand in the words over a quote as well as in it."""
 _WHOLE = 1_000_000
 """What a figure without a scale must come to, to be another one's amount written out."""
+_TELLING = 2
+_CLAUSE = re.compile(r",\s+(?=[a-z])|;|:\s|\b(?:while|whereas|but|compared|versus|than)\b")
 _PLAIN = frozenset(
     "the a an in on of for this that these those it its as at by to from and or total net no yes "
     "therefore according based document section page table note notes company".split()
@@ -72,7 +74,11 @@ def mistakes(
         found += [wrong] if wrong else []
     found += [_absent("figure", one.key) for one in said if one.year and one.key not in there]
     found += [_absent("date", date) for date in dates if fold(date) not in folded]
-    found += [_absent("name", name) for name in names(bare) if fold(name) not in folded]
+    found += [
+        _absent("name", name)
+        for name in names(bare)
+        if fold(name) not in folded and not _spelt_out(name, frame)
+    ]
     if opposite(claim, text):
         found.append(Mistake("sense", f"The evidence says the opposite: “{text}”"))
     quoted = fold(text)
@@ -190,6 +196,7 @@ def _of_figure(
         if wrong is None and row is not None and cell is not None:
             said = asked.of(figure, amounts)
             wrong = _misplaced(cell, row, document, said, asked.question)
+            wrong = wrong or _of_another_matter(figure, row, cell, asked, document)
             if one.value < 0 < figure.value and below_zero(row.label, f"{said} {asked.question}"):
                 wrong = wrong or Mistake("sense", f"{one.key} stands there as a loss.")
         if wrong is None and row is None:
@@ -235,6 +242,22 @@ def _misplaced(
         return None
     here, there, right = " ".join(cell.heads), " ".join(other.heads), f"{other.figure.value:,}"
     return Mistake("period", f"{shown} stands under “{here}”; {right} stands under “{there}”.")
+
+
+def _of_another_matter(
+    figure: Figure, row: Row, cell: Cell, asked: _Asked, document: Document
+) -> Mistake | None:
+    """Whether of two words or more that the figure's clause has from the question none is said in
+    or over its row: "revenue from product launches was 3,053" of a row of advertising."""
+    before = max((m.end() for m in _CLAUSE.finditer(asked.bare, 0, figure.start)), default=0)
+    after = _CLAUSE.search(asked.bare, figure.start + len(figure.key))
+    clause = asked.bare[before : after.start() if after else len(asked.bare)]
+    wanted = matter(asked.question)
+    shared = [stem for stem in matter(clause, whose(document)) if stem in wanted]
+    there = stems(said_beside(document, cell.start, row))
+    if len(shared) < _TELLING or not matter(row.label) or any(stem & there for stem in shared):
+        return None
+    return Mistake("words", f"{figure.key} stands in the row “{row.label}”.")
 
 
 def _of_another_year(one: Figure, text: str, said: str, question: str) -> Mistake | None:
@@ -293,6 +316,15 @@ def _named_alone(own: Line, others: Sequence[Line], said: frozenset[str]) -> str
 def _spelt(label: str, asked: frozenset[str]) -> bool:
     """Whether an abbreviation asked for may be the label's."""
     return bool(initials(label) & asked)
+
+
+def _spelt_out(name: str, text: str) -> bool:
+    """Whether an abbreviation of three signs or more, R&D or CEO, stands there in full."""
+    if not re.fullmatch(r"[A-Z&]{3,}", name):
+        return False
+    between = r"\W+(?:(?:of|and|the|for|in)\W+)?"
+    full = between.join(f"{sign}\\w*" for sign in name.replace("&", ""))
+    return re.search(rf"\b{full}", text, re.IGNORECASE) is not None
 
 
 def _alike(one: Cell, other: Cell) -> bool:

@@ -223,6 +223,15 @@ def test_the_heads_of_a_quarterly_report(data_dir: Path, tmp_path: Path) -> None
         ("| Diluted", "Diluted earnings per share were $6.13 million.", "", "scale"),
         ("| Diluted", "Diluted earnings per share were $6.13 in 2023.", "", ""),
         ("| Gross margin", "The gross margin was $44.5 million in 2023.", "", "unit"),
+        *(
+            ("| Research", f"{claim} in 2023.", "What of product launches and R&D?", kinds)
+            for claim, kinds in (
+                ("Product launches came to 7,442", "words"),
+                ("They came to 7,442", ""),
+                ("Product launches and R&D came to 7,442", ""),
+                ("The R&D spending on product launches was 7,442", ""),
+            )
+        ),
     ],
 )
 def test_the_opposite_and_what_is_of_something_else_do_not_hold(
