@@ -27,6 +27,7 @@ from torch.nn import functional
 from compressor.around import Around
 from compressor.compressor import read_units, scored
 from compressor.config import CompressorConfig
+from compressor.critics.load import load_critic
 from compressor.critics.small import FUSION, SmallCritic
 from compressor.instruction import Instruction
 from compressor.similarity import Fusion
@@ -34,7 +35,7 @@ from compressor.training.data import load, put_aside
 from compressor.training.haystacks import Haystack, haystacks
 from compressor.training.runs import made_corpus, read_toml
 from compressor.units import units
-from documents.errors import DataError
+from documents.errors import DataError, SettingsError
 from documents.progress import never_cancelled, no_progress
 
 Say = Callable[[str], None]
@@ -90,7 +91,11 @@ class Rated:
 
 def fit(config: Config, say: Say) -> Path:
     """Rate, choose, write; the file's path."""
-    critic = SmallCritic(CompressorConfig(critic=Path(config.critic), similarity=False))
+    critic = load_critic(CompressorConfig(critic=Path(config.critic), similarity=False))
+    if not isinstance(critic, SmallCritic):
+        raise SettingsError(
+            f"{config.critic} holds a critic that weighs nothing in.", "Name one of MiniLM size."
+        )
     critic.use(Fusion(config.encoder, 0.0, 1.0, 0.0))
     corpus = load(Path(config.data))
     size = config.per_source, config.characters, config.seed

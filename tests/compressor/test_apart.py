@@ -20,7 +20,7 @@ from compressor.critics.encoder import CriticModel, load_model, save_model
 from compressor.critics.load import load_critic
 from compressor.critics.small import CHECKPOINT
 from compressor.training.data import Example
-from compressor.training.train import encode
+from compressor.training.train import encode, loss_of
 from compressor.vectors import VectorCache
 from documents.document import Block, Document
 from documents.progress import never_cancelled
@@ -87,6 +87,21 @@ def test_a_row_without_its_prompt_has_the_same_text_and_labels() -> None:
         assert not text.ids[row][text.mask[row] == 0].any()
     again = whole.shifted(whole.keep.float(), -1)
     assert again.tolist() == text.keep.float().tolist()
+
+
+def test_a_teacher_that_reads_together_is_learnt_from(model: CriticModel) -> None:
+    """By hand: the soft labels are half the labels and half what the teacher says."""
+    whole, teacher = batch(), load_model(CHECKPOINT)
+    with torch.inference_mode():
+        keep, _ = model(whole.text().ids, whole.text().types, whole.text().mask, whole.prompt())
+        said = torch.sigmoid(teacher(whole.ids, whole.types, whole.mask)[0])
+        losses = {share: loss_of(model, whole, False, teacher, share)[0] for share in (0.0, 0.5)}
+        alone = loss_of(model, whole, False)[0]
+    logits, labels = keep[whole.text().keep >= 0], whole.keep[whole.keep >= 0].float()
+    soft = (labels + said[whole.keep >= 0]) / 2
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, soft)
+    assert torch.allclose(losses[0.5], expected, atol=1e-5)
+    assert torch.allclose(losses[0.0], alone, atol=1e-5)
 
 
 def test_below_the_text_knows_nothing_of_the_question_and_above_it_does(
