@@ -85,7 +85,8 @@ def mistakes(
     telling = any(not _counts(one) for one in amounts) or any(fold(d) in quoted for d in dates)
     if not (telling or found):
         beside = " ".join([text, *over])
-        held = _shares(bare, question, beside) if said or dates else _half_said(claim, text)
+        known = whose(document)
+        held = _shares(bare, question, beside, known) if said or dates else _half_said(claim, text)
         found += [] if held else [Mistake("words", "The evidence cited does not say this.")]
     return tuple(found)
 
@@ -171,8 +172,8 @@ def _half_said(claim: str, text: str) -> bool:
     return bool(wanted) and len(wanted & words(text)) >= len(wanted) / 2
 
 
-def _shares(claim: str, question: str, text: str) -> bool:
-    there, wanted = stems(text), matter(claim) or matter(question)
+def _shares(claim: str, question: str, text: str, known: frozenset[str]) -> bool:
+    there, wanted = stems(text), matter(claim, known) or matter(question, known)
     return not wanted or any(stem & there for stem in wanted)
 
 

@@ -196,6 +196,7 @@ def test_the_heads_of_a_quarterly_report(data_dir: Path, tmp_path: Path) -> None
         ("Payment is", "The answer is 45 days.", "What is the notice period?", "words"),
         ("Payment is", "The answer is 45 days.", "When is payment due?", ""),
         ("In 2023 the port", "The company was acquired by a rival in 2023.", "", "words"),
+        ("In 2023 the port", "Yes, Halden Marine bought back shares in 2023.", "", "words"),
         ("The Supplier", "The Supplier shall be liable for indirect damages.", "", "sense"),
         ("The Supplier", "The Supplier is not liable for indirect damages.", "", ""),
         ("The agreement", "The agreement may not be terminated on notice.", "", "sense"),
