@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from agent.absence import Gate, frame
 from agent.amounts import Amounts
+from agent.clauses import Clauses
 from agent.who import Who
 from documents import Document, Evidence
 
@@ -14,8 +15,9 @@ def gate_for(
     question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
 ) -> Gate:
     """The gate for an answer over this evidence: figures and names that stand there, a name that
-    stands near what was asked who, a figure that stands where what was asked how much does."""
-    judges = [judge(question, evidence, documents) for judge in (Who, Amounts)]
+    stands near what was asked who, a figure that stands where what was asked how much does, a
+    clause that is about what was asked."""
+    judges = [judge(question, evidence, documents) for judge in (Who, Amounts, Clauses)]
 
     def allows(sentence: str) -> bool:
         return all(judge.allows(sentence) for judge in judges)

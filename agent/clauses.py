@@ -1,0 +1,72 @@
+"""Questions for a clause of a contract by what it is about: "the clause on liability caps".
+
+A model that is given a contract without such a clause names another one. So what it quotes or cites
+must have a word of the matter asked for, in it, in the text just before it or in a heading over it.
+Of the clauses that CUAD's lawyers marked in contracts, 87 in 100 do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from agent.amounts import matter, stems, whose
+from agent.checking import words
+from agent.citations import claims
+from agent.context import headings
+from documents import Document, Evidence
+from policy.parsing import parse_answer
+
+_ASKS = re.compile(
+    r"\b(?:clauses?|provisions?|sections?|articles?)\b[^.?]*?\b(?:about|on|regarding|concerning"
+    r"|relat(?:ed|ing) to|govern(?:s|ing)?|deal(?:s|ing)? with|cover(?:s|ing)?|address(?:es|ing)?)"
+    r"\s+(?P<what>[^.?]+)",
+    re.IGNORECASE,
+)
+_BEFORE = 150
+"""Characters before a piece of evidence in which its clause may be called by its name."""
+
+
+@dataclass
+class Clauses:
+    """Judges the sentences of an answer where the question asks for a clause."""
+
+    question: str
+    evidence: Sequence[Evidence]
+    documents: Mapping[str, Document]
+    _found: bool = False
+
+    def allows(self, sentence: str) -> bool:
+        """Whether a sentence may come out: what it cites, or repeats, is about what was asked, or
+        goes on from a sentence of which that is so."""
+        if not self._wanted or self._found or parse_answer(sentence).refused:
+            return True
+        self._found = any(self._about(item) for item in self._meant(sentence))
+        return self._found
+
+    @cached_property
+    def _wanted(self) -> tuple[frozenset[str], ...]:
+        """What the clause is to be about, as `matter` has it."""
+        asked = _ASKS.search(self.question)
+        known = frozenset[str]().union(*map(whose, self.documents.values()))
+        return matter(asked["what"], known) if asked else ()
+
+    def _meant(self, sentence: str) -> Iterator[Evidence]:
+        """The evidence that a sentence cites; where it cites none, what has half of its words."""
+        cited = [number for _, marks in claims(sentence) for number in marks]
+        if cited:
+            yield from (self.evidence[n - 1] for n in cited if 1 <= n <= len(self.evidence))
+            return
+        said = words(sentence)
+        for item in self.evidence:
+            there = words(self.documents[item.span.document].slice(item.span))
+            if 2 * len(said & there) >= len(said):
+                yield item
+
+    def _about(self, item: Evidence) -> bool:
+        document, span = self.documents[item.span.document], item.span
+        own = document.text[max(0, span.start - _BEFORE) : span.end]
+        there = stems(" ".join([own, *headings(document, span)]))
+        return any(stem & there for stem in self._wanted)
