@@ -168,13 +168,16 @@ class Plain:
         self.cls, self.sep = self.tokenizer.encode("").ids
         self._device = device
         self._model = load_model(folder).to(device, dtype)
+        self._apart: torch.Tensor | None = None
 
     def rows(self, windows: Sequence[Window], prompt: str) -> list[PlainRow]:
         """The windows as the network reads them, the shortest first."""
-        asked = self.tokenizer.encode(prompt, add_special_tokens=False).ids
+        asked = self.tokenizer.encode(prompt, add_special_tokens=False).ids[: small.PROMPT_TOKENS]
+        before = [self.cls, *asked, self.sep]
+        self._apart = torch.tensor([before]) if self._model.apart else None
         rows = []
         for window in windows:
-            ids = [self.cls, *asked[: small.PROMPT_TOKENS], self.sep, *window.header, self.sep]
+            ids = [*([self.cls] if self._model.apart else before), *window.header, self.sep]
             text = window.prepared.ids[window.first : window.last]
             rows.append((np.array([*ids, *text, self.sep], np.int32), len(ids)))
         return sorted(rows, key=lambda row: len(row[0]))
@@ -193,7 +196,12 @@ class Plain:
             ids[row, : len(own)] = torch.from_numpy(own)
             types[row, text : len(own)] = 1
             mask[row, : len(own)] = 1
-        keep, boundary = self._model(*(each.to(self._device) for each in (ids, types, mask)))
+        prompt = None
+        if self._apart is not None:
+            asked = self._apart.expand(len(rows), -1).to(self._device)
+            prompt = asked, torch.ones_like(asked)
+        parts = (each.to(self._device) for each in (ids, types, mask))
+        keep, boundary = self._model(*parts, prompt)
         torch.softmax(boundary.float(), -1).cpu()
         return torch.sigmoid(keep.float()).cpu()
 

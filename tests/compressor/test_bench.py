@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compressor.bench import cprs, flops, measure, passes, small
 from compressor.bench.__main__ import main
 from compressor.config import CompressorConfig
+from compressor.critics.encoder import load_model, save_model
 from compressor.critics.qwen_model import CprsModel, build, layout
 from compressor.critics.small import CHECKPOINT, SmallCritic
 from compressor.instruction import Instruction
@@ -231,6 +233,18 @@ def test_plain_pytorch_computes_what_the_critic_does() -> None:
     for keep, (ids, text), number in zip(found, rows, order, strict=True):
         own = keep[text : len(ids) - 1].numpy()
         np.testing.assert_allclose(own, wanted[number].keep, atol=1e-4)
+
+
+def test_another_critic_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = load_model(CHECKPOINT)
+    model.config.apart_layers = 4
+    save_model(model, tmp_path)
+    for name in ("tokenizer.json", "fusion.json"):
+        shutil.copy(CHECKPOINT / name, tmp_path)
+    main(f"small --lengths 1200 --repeats 1 --critic {tmp_path}".split())
+    head, _, row = rows_of(capsys.readouterr().out)
+    found = dict(zip(head, row, strict=True))
+    assert float(found["later tokens/s"]) > float(found["first tokens/s"])
 
 
 def test_retrieval_embeds_all_tokens_in_parts_of_a_chunk() -> None:
