@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ WORD_THRESHOLD = 0.2
 """Words kept with less are not worth a span of their own; the caller ranks what remains."""
 NAMED = 0.9
 """The least keep probability of words around a code or number that was asked for."""
+_PAGE_NUMBER = re.compile(r"^\d{1,4} | \d{1,4}$")
 UNREAD = 0.01
 """The keep probability of text that the critic did not read: about its median on held-back text."""
 
@@ -105,7 +107,7 @@ class Compressor:
             for each in merged:
                 each.fill(UNREAD)
         ranked = _ranked(critic, asked, merged, self._config.floor, watch)
-        ranked.sort(key=lambda evidence: -evidence.score)
+        ranked = said_once(sorted(ranked, key=lambda evidence: -evidence.score), unique)
         tokens = sum(len(each.keep) for each in merged)
         seconds = time.monotonic() - started
         return Compression(
@@ -217,6 +219,21 @@ def _ranked(
             if value > floor
         ]
     return ranked
+
+
+def said_once(ranked: Sequence[Evidence], documents: Mapping[str, Document]) -> list[Evidence]:
+    """Without page numbers, and without what says in the same words what one before it in the same
+    document does, but for a page number at its ends: running heads would take the room of all
+    else. Table rows stay: the same row of another table is about something else."""
+    kept, seen = [], set()
+    for evidence in ranked:
+        document, span = documents[evidence.span.document], evidence.span
+        words = _PAGE_NUMBER.sub("", " ".join(document.slice(span).casefold().split()))
+        row = any(block.kind == "table_row" for block in document.blocks_in(span.start, span.end))
+        if row or not (words.isdigit() or (document.id, words) in seen):
+            kept.append(evidence)
+        seen.add((document.id, words))
+    return kept
 
 
 def _words(merged: Merged, named: Identifiers, threshold: float) -> list[Evidence]:

@@ -12,11 +12,12 @@ import pytest
 from made_documents import document_of, markdown
 
 from compressor import Compression, Compressor, CompressorConfig, Instruction
+from compressor.compressor import said_once
 from compressor.critics.base import TokenScores
 from compressor.critics.small import CHECKPOINT, FILES, SmallCritic
 from compressor.instruction import Granularity
 from compressor.windows import Window
-from documents.document import Document
+from documents.document import Block, BlockKind, Document, Evidence
 from documents.errors import (
     Cancelled,
     ModelError,
@@ -412,3 +413,20 @@ def test_settings_are_read_without_the_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_running_heads_do_not_take_the_room_of_all_else() -> None:
+    head = "HALDEN MARINE PLC AND ITS SUBSIDIARIES"
+    parts = [
+        f"{page} {head}\n\nThe fee of berth {page} is {page + 40} crowns." for page in range(9)
+    ]
+    text = "\n\n".join([*parts, "11", "| Rent | 12 |", "| Rent | 12 |"])
+    blocks, start = [], 0
+    for part in text.split("\n\n"):
+        kind: BlockKind = "table_row" if part.startswith("|") else "paragraph"
+        blocks.append(Block(kind, start, start + len(part), 0))
+        start += len(part) + 2
+    document = Document("a", "a.txt", text, (), tuple(blocks))
+    ranked = [Evidence(document.span(block.start, block.end), 0.5) for block in blocks]
+    kept = [document.slice(each.span) for each in said_once(ranked, {"a": document})]
+    assert kept == [f"0 {head}", *(part.split("\n\n")[1] for part in parts), *["| Rent | 12 |"] * 2]
