@@ -21,6 +21,7 @@ from transformers import BertConfig, BertModel
 
 import weights
 from compressor import Compressor, CompressorConfig, Instruction
+from compressor.critics.small import SmallCritic
 from compressor.training import fusion
 from compressor.training import train as script
 from compressor.training.data import (
@@ -396,7 +397,7 @@ def test_frozen_layers_stay_as_they_were(smoke: script.Config, base: Path, tmp_p
 def test_a_fusion_without_documents_put_aside_is_refused(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fusion, "SmallCritic", lambda _: Mock())
+    monkeypatch.setattr(fusion, "load_critic", lambda _: Mock(spec=SmallCritic))
     config = read_toml(fusion.Config, Path(fusion.__file__).with_name("fusion.toml"), smoke=False)
     with pytest.raises(DataError, match="put aside"):
         fusion.fit(replace(config, data=str(data), sources=["none"]), lambda line: None)
