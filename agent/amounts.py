@@ -104,7 +104,7 @@ class Amounts:
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        return frozenset[str]().union(*map(whose, self.documents.values()))
+        return whose(*self.documents.values())
 
     @cached_property
     def _strange(self) -> float:
@@ -167,9 +167,10 @@ def _of_amounts(question: str) -> str:
     return " ".join(part for part in parts if _ASKS.search(part)) or question
 
 
-def whose(document: Document) -> frozenset[str]:
-    """The words of the names that a document goes by."""
-    return tokens(" ".join([document.name, *profile_of(document).names]))
+def whose(*documents: Document) -> frozenset[str]:
+    """The words of the names that documents go by."""
+    names = [name for each in documents for name in (each.name, *profile_of(each).names)]
+    return tokens(" ".join(names))
 
 
 def said_beside(document: Document, offset: int, row: Row | None) -> str:

@@ -255,8 +255,10 @@ def _of_another_matter(
     clause = asked.bare[before : after.start() if after else len(asked.bare)]
     wanted = matter(asked.question)
     shared = [stem for stem in matter(clause, whose(document)) if stem in wanted]
+    if len(shared) < _TELLING or not matter(row.label):
+        return None
     there = stems(said_beside(document, cell.start, row))
-    if len(shared) < _TELLING or not matter(row.label) or any(stem & there for stem in shared):
+    if any(stem & there for stem in shared):
         return None
     return Mistake("words", f"{figure.key} stands in the row “{row.label}”.")
 

@@ -50,8 +50,7 @@ class Clauses:
     def _wanted(self) -> tuple[frozenset[str], ...]:
         """What the clause is to be about, as `matter` has it."""
         asked = _ASKS.search(self.question)
-        known = frozenset[str]().union(*map(whose, self.documents.values()))
-        return matter(asked["what"], known) if asked else ()
+        return matter(asked["what"], whose(*self.documents.values())) if asked else ()
 
     def _meant(self, sentence: str) -> Iterator[Evidence]:
         """The evidence that a sentence cites; where it cites none, what has half of its words."""

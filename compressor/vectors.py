@@ -9,10 +9,12 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from documents.storage import write_file
@@ -28,15 +30,7 @@ class VectorCache:
 
     def get(self, document: str, name: str) -> NDArray[np.float16] | None:
         """The document's vectors under this name, float16 [n, width]."""
-        path = self._path(document, name)
-        try:
-            with path.open("rb") as file:
-                found: NDArray[np.float16] = np.load(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError, BadZipFile):
-            return None
-        with suppress(OSError):  # another user's, or gone meanwhile: it was read all the same
-            os.utime(path)
-        return found
+        return _read(self._path(document, name), _whole)
 
     def put(self, document: str, name: str, vectors: NDArray[np.float16]) -> None:
         """Keep them, and drop what is over the limit. A full disk keeps nothing, and what is by
@@ -52,14 +46,7 @@ class VectorCache:
 
     def mapped(self, document: str, name: str) -> NDArray[np.float16] | None:
         """As `get`, but read from the disk where it is used, and not to be written to."""
-        path = self._path(document, name)
-        try:
-            found: NDArray[np.float16] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError, BadZipFile):
-            return None
-        with suppress(OSError):
-            os.utime(path)
-        return found
+        return _read(self._path(document, name), partial(open_memmap, mode="r"))
 
     def draft(self, document: str, name: str, shape: tuple[int, int]) -> Draft | None:
         """Room on the disk for vectors that are made little by little; none where they would be
@@ -105,16 +92,32 @@ class Draft:
         os.close(handle)
         self._fresh = Path(name)
         weakref.finalize(self, self._fresh.unlink, missing_ok=True)
-        self.vectors: NDArray[np.float16] = np.lib.format.open_memmap(
+        self.vectors: np.memmap[tuple[int, ...], np.dtype[np.float16]] = open_memmap(
             self._fresh, "w+", np.float16, shape
         )
 
     def finish(self) -> None:
         """Put them in place."""
         with suppress(OSError):
-            self.vectors.flush()  # type: ignore[attr-defined]  # a memmap
+            self.vectors.flush()
             self._fresh.replace(self._path)
             self._done()
+
+
+def _read(path: Path, load: Callable[[Path], NDArray[np.float16]]) -> NDArray[np.float16] | None:
+    try:
+        found = load(path)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return None
+    with suppress(OSError):  # another user's, or gone meanwhile: it was read all the same
+        os.utime(path)
+    return found
+
+
+def _whole(path: Path) -> NDArray[np.float16]:
+    with path.open("rb") as file:  # closed also where it is broken: by its name it is not
+        found: NDArray[np.float16] = np.load(file, allow_pickle=False)
+    return found
 
 
 def _short(document: str) -> str:

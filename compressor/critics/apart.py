@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import TokenScores
-from compressor.critics.small import HEADER_TOKENS, SmallCritic
+from compressor.critics.small import HEADER_TOKENS, SmallCritic, told
 from compressor.instruction import Instruction
 from compressor.vectors import Draft, VectorCache
 from compressor.windows import Prepared, Window, cut
@@ -77,14 +77,8 @@ class ApartCritic(SmallCritic):
                 torch.from_numpy(mask).to(before.device),
                 (before, torch.ones(before.shape[:2], dtype=torch.long, device=before.device)),
             )
-            kept = torch.sigmoid(keep.float()).cpu().numpy()
-            bounds = torch.softmax(boundary.float(), -1).cpu().numpy()
-        found = []
-        for number, window in enumerate(windows):
-            first = len(window.header) + 2
-            part = slice(first, first + window.last - window.first)
-            found.append(TokenScores(kept[number, part].copy(), bounds[number, part].copy()))
-        return found
+        texts = [(len(each.header) + 2, each.last - each.first) for each in windows]
+        return told(keep, boundary, texts)
 
     def _lower(self, windows: Sequence[Window]) -> list[NDArray[np.float16]]:
         """The states of each window, [tokens, width]; those not kept from before are made. They
@@ -100,28 +94,13 @@ class ApartCritic(SmallCritic):
             else:
                 states[id(window)] = kept
         if fresh:
-            parts = (torch.from_numpy(each).to(self._device) for each in self._rows(fresh))
+            ids, types, mask, _ = self._tensors([self._cls], fresh)
             with torch.inference_mode():
-                hidden = self._model.lower(*parts).to("cpu", torch.float16).numpy()
+                hidden = self._model.lower(ids, types, mask).to("cpu", torch.float16).numpy()
             for window, made in zip(fresh, hidden, strict=True):
                 states[id(window)] = made[: row_length(window)]
                 self._states[window.prepared].put(window, states[id(window)])
         return [states[id(window)] for window in windows]
-
-    def _rows(
-        self, windows: Sequence[Window]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Ids, segments and mask, [windows, length]."""
-        ids = np.zeros((len(windows), max(map(row_length, windows))), np.int64)
-        types, mask = np.zeros_like(ids), np.zeros_like(ids)
-        for row, window in enumerate(windows):
-            first, end = len(window.header) + 2, row_length(window)
-            ids[row, :first] = [self._cls, *window.header, self._sep]
-            ids[row, first : end - 1] = window.prepared.ids[window.first : window.last]
-            ids[row, end - 1] = self._sep
-            types[row, first:end] = 1
-            mask[row, :end] = 1
-        return ids, types, mask
 
     def _prompt_states(self, prompt: tuple[int, ...]) -> torch.Tensor:
         """[1, tokens, width]."""

@@ -38,6 +38,10 @@ FUSION = "fusion.json"
 """What a checkpoint may have besides: how sentence embeddings are weighed in."""
 
 
+Range = tuple[int, int]
+"""Where a row's text starts, and how many tokens it has."""
+
+
 class SmallCritic:
     """A trained `CriticModel` and its tokenizer, from a folder of ``FILES``.
 
@@ -98,15 +102,11 @@ class SmallCritic:
         """One forward pass."""
         import torch
 
-        ids, types, mask, heads = self._tensors(self._prompt(instruction, question), windows)
+        prompt = [self._cls, *self._prompt(instruction, question), self._sep]
+        ids, types, mask, heads = self._tensors(prompt, windows)
         with torch.inference_mode():
             keep, boundary = self._model(ids, types, mask)
-            kept = torch.sigmoid(keep.float()).cpu().numpy()
-            bounds = torch.softmax(boundary.float(), -1).cpu().numpy()
-        return [
-            TokenScores(kept[row, a : a + n].copy(), bounds[row, a : a + n].copy())
-            for row, (a, n) in enumerate(heads)
-        ]
+            return told(keep, boundary, heads)
 
     def nearness(
         self,
@@ -165,19 +165,19 @@ class SmallCritic:
         return self._similarity.cosines(words, prepared, units, *watch)
 
     def _tensors(
-        self, prompt: Sequence[int], windows: Sequence[Window]
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[tuple[int, int]]]:
-        """Ids, segments and mask, [windows, length]; for each, where its text starts and how
-        many tokens it has."""
+        self, before: Sequence[int], windows: Sequence[Window]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[Range]]:
+        """Ids, segments and mask, [windows, length], of rows that begin with ``before``; for each,
+        where its text starts and how many tokens it has."""
         import torch
 
-        starts = [len(prompt) + len(window.header) + 3 for window in windows]
+        starts = [len(before) + len(window.header) + 1 for window in windows]
         sizes = [window.last - window.first for window in windows]
         length = max(a + n + 1 for a, n in zip(starts, sizes, strict=True))
         ids = np.zeros((len(windows), length), np.int64)
         types, mask = np.zeros_like(ids), np.zeros_like(ids)
         for row, (window, a, n) in enumerate(zip(windows, starts, sizes, strict=True)):
-            ids[row, :a] = [self._cls, *prompt, self._sep, *window.header, self._sep]
+            ids[row, :a] = [*before, *window.header, self._sep]
             ids[row, a : a + n] = window.prepared.ids[window.first : window.last]
             ids[row, a + n] = self._sep
             types[row, a : a + n + 1] = 1
@@ -194,3 +194,13 @@ class SmallCritic:
     def _encode(self, texts: Sequence[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
         return [(each.ids, each.offsets) for each in found]
+
+
+def told(keep: torch.Tensor, boundary: torch.Tensor, texts: Sequence[Range]) -> list[TokenScores]:
+    """What the logits of a batch, [rows, length] and [rows, length, 4], say of its texts."""
+    kept = keep.float().sigmoid().cpu().numpy()
+    bounds = boundary.float().softmax(-1).cpu().numpy()
+    return [
+        TokenScores(kept[row, a : a + n].copy(), bounds[row, a : a + n].copy())
+        for row, (a, n) in enumerate(texts)
+    ]

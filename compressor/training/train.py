@@ -5,8 +5,8 @@ token: keep or not (binary cross entropy) and the boundary B, I, O or E (focal c
 gamma 2, as in the published code); the losses are summed. A random half of the tokens that
 are not evidence is left out of the loss, as the paper has it.
 
-With ``apart_layers`` the lowest layers read prompt and text apart (`CriticModel`); what that costs
-is mostly won back by learning from what a ``teacher`` says of the same windows, a critic that
+With ``apart_layers`` the lowest layers read prompt and text apart (`CriticModel`); some of what
+that costs is won back by learning from what a ``teacher`` says of the same windows, a critic that
 reads them together, as DeFormer does (Cao et al. 2020, section 3.2; here of its outputs alone).
 
 Simplified: no epochs, windows are drawn without end; the learning rate follows the clock (the

@@ -38,15 +38,11 @@ def _rows(records: Iterable[Record], method: str) -> list[tuple[str, ...]]:
 
 
 def _row(source: str, records: Sequence[Record]) -> tuple[str, ...] | None:
-    enough = [
-        (arm[2], arm, group)
-        for arm, group in arms(records).items()
-        if _means(group).get("kept", 0.0) >= ENOUGH and "rest" in _means(group)
-    ]
+    told = [(arm, group, _means(group)) for arm, group in arms(records).items()]
+    enough = [each for each in told if each[2].get("kept", 0.0) >= ENOUGH and "rest" in each[2]]
     if not enough:
         return None
-    _, arm, group = max(enough)
-    means = _means(group)
+    arm, group, means = max(enough, key=lambda each: (each[0][2], each[0]))
     return (
         *arm_cells(arm),
         source,

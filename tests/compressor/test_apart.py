@@ -207,3 +207,14 @@ def test_windows_are_the_same_for_every_question(folder: Path) -> None:
 def test_its_checkpoint_says_so(folder: Path) -> None:
     assert json.loads((folder / "config.json").read_text())["apart_layers"] == LAYERS
     assert not isinstance(load_critic(CompressorConfig(similarity=False)), ApartCritic)
+
+
+@pytest.mark.parametrize("torn", [b"", b"PK\x03\x04torn", b"\x93NUMPY\x01"])
+def test_broken_states_are_made_again(folder: Path, tmp_path: Path, torn: bytes) -> None:
+    config = CompressorConfig(critic=folder, similarity=False)
+    found = Compressor(config, cache=tmp_path).compress(*ASKED, [document(3)])
+    (kept,) = tmp_path.glob("*.npy")
+    kept.write_bytes(torn)
+    again = Compressor(config, cache=tmp_path).compress(*ASKED, [document(3)])
+    assert again.units == found.units
+    assert kept.stat().st_size > len(torn)

@@ -71,10 +71,7 @@ def test_the_pair_of_a_random_key_comes_first_sentence_or_word() -> None:
     said = document(" ".join(f"The magic number of {a} is {b}." for a, b in pairs))
     listed = document("{" + ", ".join(f'"{a}": "{b}"' for a, b in pairs) + "}")
     compressor = Compressor(CompressorConfig(similarity=False))
-    for made, granularity in ((said, "sentence"), (listed, "word")):
-        found = compressor.compress(
-            Instruction(granularity),  # type: ignore[arg-type]  # one of its literals
-            f"What is the magic number of {key}?",
-            [made],
-        )
+    asked = {Instruction("sentence"): said, Instruction("word"): listed}
+    for instruction, made in asked.items():
+        found = compressor.compress(instruction, f"What is the magic number of {key}?", [made])
         assert value in made.slice(found.units[0].span)
