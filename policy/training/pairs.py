@@ -110,9 +110,10 @@ def twins(short: Sequence[Row], long: Sequence[Row]) -> list[tuple[Row, Row]]:
     return found
 
 
-def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) -> list[Row]:
-    """The rows with ``replies`` in their extra info, from ``path`` as far as it has them. What was
-    sampled with other settings, or for other prompts under the same keys, is refused."""
+def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) -> Iterator[Row]:
+    """The rows with ``replies`` in their extra info, one at a time, from ``path`` as far as it has
+    them. What was sampled with other settings, or for other prompts under the same keys, is
+    refused."""
     settings = {name: getattr(config, name) for name in SAMPLING}
     path.parent.mkdir(parents=True, exist_ok=True)
     have = {row.key: row for row in kept_rows(path)}
@@ -125,6 +126,7 @@ def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) 
                         f"{path} was sampled with other settings or for other prompts.",
                         "Give another `out`, or remove that file.",
                     )
+                yield kept
                 continue
             seed = hashlib.sha256(f"{config.seed} {row.key}".encode()).digest()
             torch.manual_seed(int.from_bytes(seed[:4]))
@@ -133,8 +135,7 @@ def sample(rows: Sequence[Row], generate: Generate, config: Config, path: Path) 
             made = replace(row, extra={**row.extra, **told})
             out.write(json.dumps(made.columns(), ensure_ascii=False) + "\n")
             out.flush()
-            have[row.key] = made
-    return [have[row.key] for row in rows]
+            yield made
 
 
 def paired(sampled: Row, twin: Row, config: Config) -> list[Pair]:
@@ -194,15 +195,21 @@ def _pair(told: dict[str, Any]) -> Pair:
 
 
 def make(config: Config, say: Say) -> Path:
-    """The run, from where it stopped; returns the file of pairs."""
+    """The run, from where it stopped, until there are pairs enough; returns the file of pairs."""
     if config.threads:
         torch.set_num_threads(config.threads)
     both = twins(read_rows(Path(config.short)), read_rows(Path(config.long)))
     out = Path(config.out)
     sampled = sample([short for short, _ in both], _generate(config), config, out / "sampled.jsonl")
-    pairs = list(_all(sampled, [long for _, long in both], config))
+    pairs: list[Pair] = []
+    asked = 0
+    for row, (_, long) in zip(sampled, both, strict=True):
+        asked += 1
+        pairs += paired(row, long, config)[: config.most - len(pairs)]
+        if len(pairs) == config.most:
+            break
     own = sum(pair.sampled for pair in pairs)
-    say(f"{len(both)} questions, {len(pairs)} pairs, {len(pairs) - own} with a made chosen answer")
+    say(f"{asked} questions, {len(pairs)} pairs, {len(pairs) - own} with a made chosen answer")
     if not pairs:
         raise DataError(
             "No question has both a right and a wrong answer.",
@@ -210,14 +217,6 @@ def make(config: Config, say: Say) -> Path:
         )
     write_pairs(out / "pairs.jsonl", pairs)
     return out / "pairs.jsonl"
-
-
-def _all(sampled: Sequence[Row], long: Sequence[Row], config: Config) -> Iterator[Pair]:
-    made = 0
-    for row, twin in zip(sampled, long, strict=True):
-        for pair in paired(row, twin, config)[: config.most - made]:
-            made += 1
-            yield pair
 
 
 def _generate(config: Config) -> Generate:

@@ -143,7 +143,9 @@ def test_guarded_rambling_is_neither_right_nor_wrong(config: pairs.Config) -> No
 def test_pairs_stop_at_the_most(config: pairs.Config, monkeypatch: pytest.MonkeyPatch) -> None:
     other = RIGHT.replace("[2]", "[3]")
     many = replace(config, per_question=2, most=3)
-    made(many, Scripted(WRONG, RIGHT, other, WRONG.replace("1999", "1998")), monkeypatch)
+    model = Scripted(WRONG, RIGHT, other, WRONG.replace("1999", "1998"))
+    made(many, model, monkeypatch)
+    assert model.asked == ["question 0, short", "question 1, short"]
     found = pairs.read_pairs(Path(config.out) / "pairs.jsonl")
     assert [pair.key for pair in found] == ["0", "0", "1"]
     assert found[0].chosen != found[1].chosen
