@@ -1,7 +1,8 @@
 """A table's figure and what stands beside and over it: its row's label and its column's heads.
 
-Heads are told by where they stand on the page, or by the number of the cell in a file without
-pages. Where that leaves a doubt nothing is told.
+Heads are told by where they stand on the page; in a file without pages by the number of the cell
+between pipes, or by the column of text that is set with spaces. Where that leaves a doubt nothing
+is told.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import lru_cache
 
 from agent.figures import Figure, every
 from documents import Block, Document
-from documents.rows import Range, is_figure, label_of, row_cells, tokens
+from documents.rows import BLANKS, Range, is_figure, label_of, row_cells, tokens
 
 _YEAR_CELL = re.compile(r"\s*(?:19|20)\d\d\s*")
 _SEPARATOR = re.compile(r"[\t|]")
@@ -24,6 +25,9 @@ _GAP = 30.0
 """Points at most between a figure and the head of its column where the two do not overlap."""
 _DOUBT = 1.3
 """How much further off the second nearest head must be."""
+_CHARACTER = 5.0, 10.0
+"""Points that a character of spaced columns counts for: its width, and what parts it at least from
+a character on another line."""
 _MOST_ROWS = 400
 _INSIDE = ("table_row", "furniture")
 
@@ -118,7 +122,7 @@ def _table(document: Document, first: int) -> tuple[Line, ...]:
         if block.kind == "table_row":
             label, figures = label_of(document, block)
             lines.append(Line(block.start, label, tokens(label), figures, tokens(group), group))
-            if not figures and "\t" not in document.text[block.start : block.end]:
+            if not figures and len(row_cells(document, block)) == 1:
                 group = label
     return tuple(lines)
 
@@ -145,22 +149,17 @@ def _header(document: Document, block: Block, width: int) -> Sequence[Range]:
 
 
 def _heads(document: Document, header: Sequence[Range], cell: Range) -> tuple[str, ...]:
-    placed = [_placed(document, *head) for head in header]
-    known = [head for head in placed if head is not None]
-    boxes = document.boxes(document.span(*_bare(document, cell)))
-    if not boxes:  # a file without pages
+    if not document.pages and _separated(document, cell):
         own = _column(document, cell[0])
         above = [head for head in header if _column(document, head[0]) == own]
         return tuple(" ".join(document.text[start:end].split()) for start, end in above)
-    left, right = min(box.x0 for box in boxes), max(box.x1 for box in boxes)
-    lines = _lines(known)
-    if not lines:
-        return ()
-    leaf = _nearest(lines[-1], left, right)
+    placed = [_placed(document, *head) for head in header]
+    lines = _lines([head for head in placed if head is not None])
+    figure = _placed(document, *_bare(document, cell))
+    leaf = _nearest(lines[-1], figure.left, figure.right) if lines and figure else None
     if leaf is None:
         return ()
     heads = [leaf.text]
-    left, right = min(left, leaf.left), max(right, leaf.right)
     for line in reversed(lines[:-1]):
         over = [head for head in line if head.off(leaf.left, leaf.right) < 0]
         if not over and 2 * len(line) <= len(lines[-1]):
@@ -169,29 +168,49 @@ def _heads(document: Document, header: Sequence[Range], cell: Range) -> tuple[st
     return tuple(heads)
 
 
+def _separated(document: Document, cell: Range) -> bool:
+    """Whether the cells of this one's line stand between separators."""
+    end = document.text.find("\n", cell[1])
+    line = document.text[_line_start(document, cell[0]) : None if end < 0 else end]
+    return _SEPARATOR.search(line) is not None
+
+
 def _column(document: Document, offset: int) -> int:
     """How many separators stand before an offset in its line."""
-    line = document.text.rfind("\n", 0, offset) + 1
-    return len(_SEPARATOR.findall(document.text[line:offset]))
+    return len(_SEPARATOR.findall(document.text[_line_start(document, offset) : offset]))
+
+
+def _line_start(document: Document, offset: int) -> int:
+    return document.text.rfind("\n", 0, offset) + 1
 
 
 def _bare(document: Document, cell: Range) -> Range:
     """The cell without the blanks and the currency sign, which may stand far to the left."""
     text = document.text[cell[0] : cell[1]]
-    start = len(text) - len(text.lstrip(" $€£¥"))
+    start = len(text) - len(text.lstrip(f"$€£¥{BLANKS}"))
     return cell[0] + start, cell[0] + len(text.rstrip())
 
 
 def _placed(document: Document, start: int, end: int) -> _Placed | None:
+    said = " ".join(document.text[start:end].split())
+    if not document.pages:
+        return _on_grid(document, start, end, said)
     boxes = document.boxes(document.span(start, end))
     if not boxes:
         return None
     return _Placed(
-        " ".join(document.text[start:end].split()),
+        said,
         min(box.x0 for box in boxes),
         max(box.x1 for box in boxes),
         min(box.y0 for box in boxes),
     )
+
+
+def _on_grid(document: Document, start: int, end: int, said: str) -> _Placed:
+    """A cell of a text without pages, as if its characters stood on a grid."""
+    width, height = _CHARACTER
+    line = _line_start(document, start)
+    return _Placed(said, (start - line) * width, (end - line) * width, line * height)
 
 
 def _lines(heads: Sequence[_Placed]) -> list[list[_Placed]]:

@@ -52,9 +52,9 @@ class Span:
 @dataclass(frozen=True, slots=True)
 class Block:
     """A run of text with one role. Blocks are in order, do not overlap, and between them
-    stands only white space. ``page`` is where it starts. ``level`` is a heading's depth
-    from 1, else 0. ``header`` holds, for a table row, the ``(start, end)`` ranges of the
-    header cells that stand over it, left to right."""
+    stands only white space, also such that has no width. ``page`` is where it starts. ``level``
+    is a heading's depth from 1, else 0. ``header`` holds, for a table row, the ``(start, end)``
+    ranges of the header cells that stand over it, left to right."""
 
     kind: BlockKind
     start: int

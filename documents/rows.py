@@ -7,6 +7,12 @@ import re
 from documents.document import Block, Document
 
 _CELL = re.compile(r"[^\t|]+")
+BLANKS = " \xa0\u1680" + "".join(map(chr, range(0x2000, 0x200C))) + "\u202f\u205f\u2060\u3000\ufeff"
+"""What separates the cells of a table that is set with spaces; some have no width."""
+_SPACED_CELL = re.compile(rf"[^{BLANKS}\n](?:[{BLANKS}]?[^{BLANKS}\n])*")
+_OPENS = re.compile(r"[$€£¥(]+")
+_CLOSES = re.compile(r"[)%]+")
+_LONGEST_FIGURE = 80
 _FIGURE_CELL = re.compile(r"[\s$€£¥()%–—−+*.,\d-]*\d[\s$€£¥()%–—−+*.,\d-]*(?:[a-z]{1,2})?\s*")
 _TOKEN = re.compile(r"[^\W\d_]+\d*|(?<![\d/])(?<!\d[.,])(?:\d{1,2}|(?:19|20)\d\d)(?![\d%/]|[.,]\d)")
 STOP_WORDS = frozenset(
@@ -23,17 +29,41 @@ Range = tuple[int, int]
 
 def row_cells(document: Document, block: Block) -> list[Range]:
     """The row's cells that are not blank, in order."""
-    text = document.text[block.start : block.end]
-    return [
-        (block.start + match.start(), block.start + match.end())
-        for match in _CELL.finditer(text)
-        if match[0].strip()
-    ]
+    return cells(document.text, block.start, block.end)
+
+
+def cells(text: str, start: int, end: int) -> list[Range]:
+    """The cells of a line that are not blank, in order: between tabs or pipes, else between two or
+    more blanks, where a currency sign or a parenthesis that stands off belongs to its figure."""
+    line = text[start:end]
+    if "\t" in line or "|" in line:
+        found = [match.span() for match in _CELL.finditer(line) if match[0].strip()]
+    else:
+        found = _spaced(line)
+    return [(start + first, start + last) for first, last in found]
+
+
+def _spaced(line: str) -> list[Range]:
+    found: list[Range] = []
+    opened = False
+    for match in _SPACED_CELL.finditer(line):
+        joined = opened or (found and _CLOSES.fullmatch(match[0]))
+        if joined:
+            found[-1] = (found[-1][0], match.end())
+        else:
+            found.append(match.span())
+        opened = _OPENS.fullmatch(match[0]) is not None
+    return found
 
 
 def is_figure(document: Document, cell: Range) -> bool:
     """Whether a cell has nothing but a figure."""
-    return _FIGURE_CELL.fullmatch(document.text[cell[0] : cell[1]]) is not None
+    return holds_figure(document.text[cell[0] : cell[1]])
+
+
+def holds_figure(cell: str) -> bool:
+    """Whether a cell's text is nothing but a figure."""
+    return len(cell) <= _LONGEST_FIGURE and _FIGURE_CELL.fullmatch(cell) is not None
 
 
 def label_of(document: Document, block: Block) -> tuple[str, bool]:

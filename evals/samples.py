@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from documents import Document, Span
-from documents.readers.text import paragraphs
+from documents.readers.text import parse
 
 Scores = dict[str, float]
 """A measure's name and its value, 0 to 1 unless the task says otherwise."""
@@ -94,9 +94,9 @@ class Task(Protocol):
 
 
 def text_document(name: str, text: str) -> Document:
-    """A document of plain text that is in memory, one block a paragraph."""
+    """A document of plain text that is in memory, read as the file would be."""
     identity = hashlib.sha256(f"{name}\0{text}".encode()).hexdigest()
-    return Document(identity, name, text, (), tuple(paragraphs(text)))
+    return Document(identity, name, text, (), tuple(parse(text)[0]))
 
 
 def find_all(document: Document, text: str) -> tuple[Span, ...]:

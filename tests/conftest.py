@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("longdoc", deadline=None)  # it would measure the machine, not the code
+settings.load_profile("longdoc")
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ from compressor.windows import Prepared, Window
 from documents.document import Document
 from documents.errors import DataError
 from documents.progress import never_cancelled, no_progress
-from documents.readers.text import decode, paragraphs
+from documents.readers.text import decode, parse
 from weights import ensure
 
 ASKED = (
@@ -224,7 +224,7 @@ def made_document(task: Task, tokenizer: Tokenizer, length: int) -> Document:
             break
     text = "\n\n".join(kept)
     name = task.text.name if task.text else "made up.txt"
-    return Document(f"bench-{length}", name, text, (), tuple(paragraphs(text)))
+    return Document(f"bench-{length}", name, text, (), tuple(parse(text)[0]))
 
 
 def _source(task: Task) -> Iterator[str]:
@@ -232,7 +232,7 @@ def _source(task: Task) -> Iterator[str]:
         yield from _prose(Random(task.seed))
         return
     text = decode(task.text.read_bytes(), task.text.name)
-    found = [text[block.start : block.end] for block in paragraphs(text)]
+    found = [text[block.start : block.end] for block in parse(text)[0]]
     if not found:
         raise DataError(f"{task.text} holds no text.", "Name another file with --text.")
     while True:

@@ -16,7 +16,7 @@ from documents.document import Document
 from documents.errors import NotADocumentError
 from documents.readers.layout import PageLayout, Reader
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Raise it when a reader or the stored form changes: documents read before are read again."""
 
 _HEAD_BYTES = 1024

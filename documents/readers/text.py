@@ -1,4 +1,4 @@
-"""Reads plain text: one layout without a page, one block per paragraph."""
+"""Reads plain text: one layout without a page, a block for each paragraph and each table row."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from documents.document import Block, Document, Words
+from documents.document import Block, BlockKind, Document, Words
 from documents.errors import NotADocumentError
 from documents.readers.layout import PageLayout
+from documents.readers.text_tables import Line, headers, tables
+from documents.rows import BLANKS
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -19,7 +21,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_BLANK_LINES = re.compile(r"\n[^\S\n]*(?:\n[^\S\n]*)+")
+EDGES = BLANKS + "\t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029"
+"""What a line or a block neither begins nor ends with: white space, also what has no width."""
 
 
 class TextReader:
@@ -44,8 +47,7 @@ class TextReader:
 def open_text(path: str, password: str | None) -> TextReader:  # noqa: ARG001 - the Open signature
     """A reader for a plain text file."""
     text = decode(Path(path).read_bytes(), Path(path).name)
-    blocks = paragraphs(text)
-    return TextReader(text, blocks, (-1,) * len(blocks))
+    return TextReader(text, *parse(text))
 
 
 def decode(data: bytes, name: str) -> str:
@@ -78,15 +80,48 @@ def _decode(data: bytes, name: str) -> str:
     return data.decode("latin-1")
 
 
-def paragraphs(text: str) -> list[Block]:
-    """One block for each run of lines between blank lines."""
+def parse(text: str) -> tuple[list[Block], list[int]]:
+    """The blocks of a plain text, and for each its table's number or -1: table rows, and a block
+    for each run of other lines between blank lines."""
+    lines = list(_lines(text))
     blocks: list[Block] = []
-    start = 0
-    for end, following in [*(m.span() for m in _BLANK_LINES.finditer(text)), (len(text),) * 2]:
-        if (block := trimmed(text, start, end)) is not None:
-            blocks.append(block)
-        start = following
-    return blocks
+    numbers: list[int] = []
+    at = 0
+    for number, (first, end) in enumerate(tables(lines)):
+        rows = lines[first:end]
+        prose = list(_paragraphs(lines[at:first]))
+        blocks += prose
+        numbers += [-1] * len(prose)
+        for line, header in zip(rows, headers(rows), strict=True):
+            kind: BlockKind = "furniture" if line.rule else "table_row"
+            blocks.append(Block(kind, line.start, line.end, 0, header=header))
+            numbers.append(number)
+        at = end
+    rest = list(_paragraphs(lines[at:]))
+    return [*blocks, *rest], [*numbers, *[-1] * len(rest)]
+
+
+def _lines(text: str) -> Iterator[Line]:
+    """The lines with something on them."""
+    start, parted = 0, False
+    for line in text.split("\n"):
+        inner = line.strip(EDGES)
+        if inner:
+            indent = len(line) - len(line.lstrip(EDGES))
+            yield Line(text, start + indent, start + indent + len(inner), indent, parted)
+        parted = not inner
+        start += len(line) + 1
+
+
+def _paragraphs(lines: Sequence[Line]) -> Iterator[Block]:
+    """One block for each run of lines without a blank one between."""
+    for number, line in enumerate(lines):
+        if number and not line.parted:
+            continue
+        last = number
+        while last + 1 < len(lines) and not lines[last + 1].parted:
+            last += 1
+        yield Block("paragraph", line.start, lines[last].end, 0)
 
 
 def trimmed(text: str, start: int, end: int) -> Block | None:

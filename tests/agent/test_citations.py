@@ -108,7 +108,7 @@ def test_figures_are_compared_as_numbers() -> None:
     assert numbers("1,500.0 and 1500, (12.50) 7% €3 Q3 10-K") == {"1500", "12.5", "7", "3", "10"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_quote_is_a_slice_within_its_evidence(report: Document, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(report.text) - 2))

@@ -49,7 +49,7 @@ SPANS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SPANS, budget=st.integers(30, 400), cut=st.booleans())
 def test_the_text_never_passes_the_budget(
     documents: dict[str, Document], seed: list[tuple[int, int, int]], budget: int, cut: bool
@@ -61,7 +61,7 @@ def test_the_text_never_passes_the_budget(
         assert documents[item.span.document].slice(item.span) in text
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=SPANS)
 def test_arranged_evidence_is_in_order_and_apart(
     documents: dict[str, Document], seed: list[tuple[int, int, int]]

@@ -196,7 +196,7 @@ def _letters(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(limit=st.integers(40, 400), first=st.booleans())
 def test_chunks_cover_the_text_in_order(
     documents: dict[str, Document], limit: int, first: bool
@@ -240,7 +240,7 @@ REPLIES = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(data=st.data(), bound=st.integers(0, 90), limit=st.integers(60, 250))
 def test_whatever_is_said_memory_is_bounded_and_stands_on_what_was_read(
     documents: dict[str, Document], data: st.DataObject, bound: int, limit: int

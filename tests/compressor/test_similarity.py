@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoModel
@@ -59,7 +59,6 @@ def cosines(critic: SmallCritic, question: str, read: Document) -> list[float]:
 
 
 @given(st.lists(st.integers(1, 700), min_size=1, max_size=40))
-@settings(deadline=None)
 def test_chunks_cover_all_pieces_in_order(sizes: list[int]) -> None:
     bounds = np.cumsum([0, *sizes]).astype(np.int32)
     found = list(chunks(bounds))

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_documents import Tokenizer, document_of
 
@@ -84,7 +84,6 @@ numbers = st.integers(0, 60)
 prose = st.lists(parts, min_size=1, max_size=30).map(" ".join)
 
 
-@settings(deadline=None)
 @given(prose, st.sets(numbers), st.dictionaries(numbers, st.integers(0, 3)))
 def test_spans_cut_no_word_or_number_and_hold_all_that_is_kept(
     text: str, keep: set[int], tags: dict[int, int]

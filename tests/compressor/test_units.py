@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_documents import Tokenizer, document_of, documents
 
@@ -19,7 +19,6 @@ SIZES: tuple[Granularity, ...] = ("word", "sentence", "row", "paragraph")
 sizes = st.sampled_from(SIZES)
 
 
-@settings(deadline=None)
 @given(documents, sizes)
 def test_units_are_in_order_and_each_is_of_one_block(document: Document, size: Granularity) -> None:
     end = 0
@@ -35,7 +34,6 @@ def test_units_are_in_order_and_each_is_of_one_block(document: Document, size: G
         assert text == text.strip()
 
 
-@settings(deadline=None)
 @given(documents, sizes)
 def test_nothing_but_furniture_and_column_heads_is_left_out(
     document: Document, size: Granularity
@@ -50,7 +48,6 @@ def test_nothing_but_furniture_and_column_heads_is_left_out(
     assert "".join(held.split()) == "".join(expected.split())
 
 
-@settings(deadline=None)
 @given(documents, sizes)
 def test_rows_and_headings_are_whole(document: Document, size: Granularity) -> None:
     found = {(unit.start, unit.end) for unit in units(document, size)}
@@ -70,7 +67,6 @@ def test_column_heads_are_context_and_no_units() -> None:
     assert len(pieces(document, "row")) == 3
 
 
-@settings(deadline=None)
 @given(documents, st.randoms(use_true_random=False))
 def test_a_score_is_the_mean_of_the_tokens(document: Document, rng: Random) -> None:
     found = units(document, "sentence")

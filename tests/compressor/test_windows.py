@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from made_documents import TOKEN, Part, Tokenizer, document_of, documents
 
@@ -25,7 +25,6 @@ def windows_of(document: Document, room: int, overlap: int) -> list[Window]:
     return list(cut(prepared, tokenizer.one, room, HEADER_ROOM, overlap))
 
 
-@settings(deadline=None)
 @given(documents)
 def test_every_token_outside_furniture_is_prepared_once_and_in_order(document: Document) -> None:
     prepared = prepare(document, Tokenizer().many)
@@ -38,7 +37,6 @@ def test_every_token_outside_furniture_is_prepared_once_and_in_order(document: D
     assert list(zip(prepared.starts, prepared.ends, strict=True)) == expected
 
 
-@settings(deadline=None)
 @given(documents, rooms, overlaps)
 def test_windows_cover_all_tokens_in_order_and_share_few(
     document: Document, room: int, overlap: int
@@ -50,7 +48,6 @@ def test_windows_cover_all_tokens_in_order_and_share_few(
     assert done == len(prepare(document, Tokenizer().many).ids)
 
 
-@settings(deadline=None)
 @given(documents, rooms, overlaps)
 def test_no_window_is_longer_than_its_room(document: Document, room: int, overlap: int) -> None:
     for window in windows_of(document, room, overlap):
@@ -58,7 +55,6 @@ def test_no_window_is_longer_than_its_room(document: Document, room: int, overla
         assert window.last - window.first + len(window.header) <= room
 
 
-@settings(deadline=None)
 @given(documents, rooms, overlaps)
 def test_only_a_piece_longer_than_a_window_is_cut_and_then_at_a_word(
     document: Document, room: int, overlap: int

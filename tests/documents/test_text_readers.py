@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from documents import Block, NotADocumentError
 from documents.readers import file_type
+from documents.readers import text as plain
 from documents.readers.markdown import parse
-from documents.readers.text import decode, paragraphs
+from documents.readers.text import decode
 
 MARKDOWN = """\
 Report 2023
@@ -82,28 +83,28 @@ def test_markdown_lookalikes_are_paragraphs(text: str) -> None:
 
 PIECES = st.sampled_from(
     ["# T", "===", "---", "- x", "  y", "1. z", "| a | b |", "|---|---|", "```", "~~~", "> q", "",
-     "\t", "\f", " ", "é\u2028x", "\\|", "|", "\x0b"]
+     "\t", "\f", " ", "é\u2028x", "\\|", "|", "\x0b", "\u200b", "Cash    $  5   (6 )", "a  b",
+     "              2024   2023", "Net cash  —\xa0\xa07%", "----   ----", "Assets:", "x | 2019"]
 )  # fmt: skip
 TEXTS = st.one_of(st.text(), st.lists(PIECES).map("\n".join))
 
 
-def _check_blocks(text: str, blocks: list[Block]) -> None:
+def _check_blocks(text: str, blocks: list[Block], blank: str | None) -> None:
     at = 0
     for block in blocks:
         assert at <= block.start < block.end <= len(text)
-        assert not text[at : block.start].strip()
-        assert text[block.start : block.end] == text[block.start : block.end].strip()
+        assert not text[at : block.start].strip(blank)
+        assert text[block.start : block.end] == text[block.start : block.end].strip(blank)
         assert all(0 <= s < e <= block.start for s, e in block.header)
         at = block.end
-    assert not text[at:].strip()
+    assert not text[at:].strip(blank)
 
 
 @given(TEXTS)
 def test_blocks_hold_all_but_white_space(text: str) -> None:
-    _check_blocks(text, paragraphs(text))
-    blocks, tables = parse(text)
-    _check_blocks(text, blocks)
-    assert len(tables) == len(blocks)
+    for (blocks, tables), blank in ((plain.parse(text), plain.EDGES), (parse(text), None)):
+        _check_blocks(text, blocks, blank)
+        assert len(tables) == len(blocks)
 
 
 @pytest.mark.parametrize("head", ["||2023|2022|", "|2022||2023|", "2023|2022|", "| | |2023|"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from documents import Document, Page, Span
-from documents.readers.text import paragraphs
+from documents.readers.text import parse
 from evals.metrics.citations import abstention_scores, citation_scores, claimed
 from evals.samples import Gold, Outcome, Scores
 
@@ -15,7 +15,7 @@ TEXT = f"{FIRST}\n\n{SECOND}"
 DOCUMENT = Document(
     "d", "report.pdf", TEXT,
     (Page(10, 10, 0, len(FIRST)), Page(10, 10, len(FIRST) + 2, len(TEXT))),
-    tuple(paragraphs(TEXT)),
+    tuple(parse(TEXT)[0]),
 )  # fmt: skip
 REVENUE, COSTS = Span("d", 0, len(FIRST)), Span("d", len(FIRST) + 2, len(TEXT))
 

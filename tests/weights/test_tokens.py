@@ -120,7 +120,7 @@ def test_nothing_is_no_token(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [DEFAULT, SMALL, EMBEDDER])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(batch=st.lists(texts, max_size=4))
 def test_the_ways_to_count_agree(name: str, batch: list[str]) -> None:
     tokens = weights.tokenizer(name)
@@ -130,7 +130,7 @@ def test_the_ways_to_count_agree(name: str, batch: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", [DEFAULT, SMALL, EMBEDDER])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=texts)
 def test_each_token_stands_for_characters_in_order(name: str, text: str) -> None:
     ids, offsets = weights.tokenizer(name).encode(text)
@@ -139,7 +139,7 @@ def test_each_token_stands_for_characters_in_order(name: str, text: str) -> None
     assert offsets == sorted(offsets)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=texts)
 def test_the_default_tokenizer_loses_nothing(default_own: Tokenizer, text: str) -> None:
     ids, offsets = weights.tokenizer(DEFAULT).encode(text)
