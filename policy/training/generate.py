@@ -21,8 +21,9 @@ def from_model(
     model: Any, tokenizer: Any, *, temperature: float, top_p: float, most_tokens: int, batch: int
 ) -> Generate:
     """A ``generate`` that samples from a model in memory, at temperature 0 greedily, ``batch``
-    replies at once. A reply ends at ``most_tokens``, finished or not; a ``<think>`` that the
-    template opened is put back. Random numbers are PyTorch's own: seed them."""
+    replies at once; the prompt is read once for all of a batch. A reply ends at ``most_tokens``,
+    finished or not; a ``<think>`` that the template opened is put back. Random numbers are
+    PyTorch's own: seed them."""
 
     @torch.no_grad()
     def generate(messages: Sequence[Message], number: int) -> list[str]:
@@ -32,9 +33,13 @@ def from_model(
         draw = {"temperature": temperature, "top_p": top_p, "top_k": 0} if temperature else {}
         replies: list[str] = []
         while len(replies) < number:
+            count = min(batch, number - len(replies))
+            read = model(ids[:, :-1], use_cache=True, logits_to_keep=1).past_key_values
+            read.batch_repeat_interleave(count)
             found = model.generate(
-                ids.expand(min(batch, number - len(replies)), -1),
-                attention_mask=torch.ones_like(ids).expand(min(batch, number - len(replies)), -1),
+                ids.expand(count, -1),
+                attention_mask=torch.ones_like(ids).expand(count, -1),
+                past_key_values=read,
                 do_sample=bool(temperature),
                 max_new_tokens=most_tokens,
                 pad_token_id=tokenizer.pad_token_id,

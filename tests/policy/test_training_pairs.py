@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from transformers import DynamicCache
 
 from documents.errors import DataError, SettingsError
 from policy.rewards import score
@@ -209,6 +211,9 @@ class Saying:
 
     def __init__(self, ids: list[int]) -> None:
         self.ids, self.device = ids, torch.device("cpu")
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return SimpleNamespace(past_key_values=DynamicCache())
 
     def generate(self, ids: torch.Tensor, **_: Any) -> torch.Tensor:
         return torch.cat([ids, torch.tensor([self.ids]).expand(len(ids), -1)], 1)
