@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from agent.figures import Figure, every
-from documents import Block, Document
+from documents import Block, Document, Evidence
 from documents.rows import BLANKS, Range, is_figure, label_of, row_cells, tokens
 
 _YEAR_CELL = re.compile(r"\s*(?:19|20)\d\d\s*")
@@ -65,6 +65,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """A row with figures that evidence ``n`` holds whole, and the words of its label."""
+
+    n: int
+    document: Document
+    row: Row
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Placed:
     """A head's text and where it stands."""
 
@@ -101,6 +111,20 @@ def read_row(document: Document, block: Block) -> Row:
             heads = _heads(document, header, (start, end))
             cells.append(Cell(figure, start + figure.start, heads))
     return Row(block, label, tuple(cells))
+
+
+def held_rows(evidence: Sequence[Evidence], documents: Mapping[str, Document]) -> Iterator[Held]:
+    """The rows with figures and a label that the evidence of these documents holds."""
+    for n, item in enumerate(evidence, 1):
+        document = documents.get(item.span.document)
+        if document is None:
+            continue
+        for block in document.blocks_in(item.span.start, item.span.end):
+            inside = item.span.start <= block.start and block.end <= item.span.end
+            if block.kind == "table_row" and inside:
+                row = read_row(document, block)
+                if row.cells and (words := tokens(row.label)):
+                    yield Held(n, document, row, words)
 
 
 def table_around(document: Document, row: Block) -> tuple[Line, ...]:

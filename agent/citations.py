@@ -182,9 +182,14 @@ def quote_at(document: Document, span: Span, offset: int) -> Span:
 
 
 def _parts(document: Document, span: Span) -> list[Span]:
-    """The span's rows and sentences, in order, none empty."""
+    """The span's rows and sentences, in order, none empty. The heads of its rows are left out: they
+    stand over a quote."""
     parts: list[Span] = []
-    for block in document.blocks_in(span.start, span.end) or ():
+    blocks = document.blocks_in(span.start, span.end)
+    heads = {start for block in blocks for start, _ in block.header}
+    for block in blocks:
+        if any(block.start <= head < block.end for head in heads):
+            continue
         start, end = max(block.start, span.start), min(block.end, span.end)
         cuts = [start]
         if block.kind not in ("table_row", "heading"):

@@ -6,6 +6,7 @@ figure in which scale the table is. What it reads stays as printed: no scale is 
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -32,14 +33,16 @@ _LETTERS = {"k": "thousand", "m": "million", "mn": "million", "b": "billion", "b
 _CURRENCIES = {
     "US$": "$", "USD": "$", "EUR": "€", "GBP": "£", "￥": "¥", "RMB": "¥", "CNY": "¥", "JPY": "¥",
 }  # fmt: skip
-_FRAME = re.compile(
+SCALE = re.compile(
     r"\b(?:in|of)\s+(?:[A-Z]{0,3}[$€£¥]\s?)?(?P<scale>thousand|million|billion)s(?P<rest>[^)\n]*)"
     r"|[$€£¥]\s?['’]?(?:(?P<noughts>000)(?:['’]?s)?(?![\d,.])|(?P<letter>m|mn|bn)\b"
     r"|(?P<word>thousand|million|billion)s?\b)",
     re.IGNORECASE,
 )
+"""Says in what scale a table's figures are."""
 _AROUND = 1_500
-"""Characters before a figure in which a table says its scale, in a file without pages."""
+"""Characters before a table in which its scale is said, in a file without pages."""
+_MOST_BLOCKS, _FURTHEST = 200, 50_000
 _REACH = 12
 EXCEPTIONS = ", with exceptions"
 """Ends a scale that may not hold for every row: never shown, never mixed with another."""
@@ -120,10 +123,10 @@ def scale_over(document: Document, span: Span, offset: int, over: Iterable[str] 
     if not any(block.kind == "table_row" for block in rows):
         return ""
     here = [page.start for page in document.pages if page.start <= offset < page.end]
-    start = here[0] if here else max(0, offset - _AROUND)
+    start = here[0] if here else _before_table(document, offset)
     above = " ".join([*headings(document, span), *column_heads(document, span)])
-    own = [*_FRAME.finditer(" ".join(over))]
-    said = own or [*_FRAME.finditer(above), *_FRAME.finditer(document.text[start:offset])]
+    own = [*SCALE.finditer(" ".join(over))]
+    said = own or [*SCALE.finditer(above), *SCALE.finditer(document.text[start:offset])]
     if not said:
         return ""
     last = said[-1]
@@ -131,6 +134,20 @@ def scale_over(document: Document, span: Span, offset: int, over: Iterable[str] 
     letter = _LETTERS.get((last["letter"] or "").lower(), "")
     word = last["scale"] or last["word"] or letter or "thousand"
     return word.lower() + excepted
+
+
+def _before_table(document: Document, offset: int) -> int:
+    """Where to begin to read for a table's scale. Its rows do not count, as it may be long."""
+    place = bisect.bisect_right(document.blocks, offset, key=lambda block: block.start)
+    left = _AROUND
+    start = offset
+    for block in reversed(document.blocks[max(0, place - _MOST_BLOCKS) : place]):
+        start = block.start
+        if block.kind != "table_row":
+            left -= block.end - block.start
+        if left < 0:
+            break
+    return max(start, offset - _FURTHEST)
 
 
 def _figure(text: str, start: int, end: int, glued: re.Match[str] | None) -> Figure:

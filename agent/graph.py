@@ -17,7 +17,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import CachePolicy, RetryPolicy
 
-from agent import computing, planning, series
+from agent import comparing, computing, planning, series
 from agent.absence import WITHHELD, absence_text, absent, best_score
 from agent.context import render
 from agent.gates import gate_for
@@ -136,6 +136,8 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         text = absence_text(missing)
         deps.emit(kind, {"text": text})
         return _unasked(deps.notes.put(text))
+    if ruled := _ruled(state, deps, kind):
+        return ruled
     planned = planning.note(plan_of(state, deps.notes)) if state.get("plan") else ""
     noted = deps.notes.get(state["noted"]) if state.get("noted") else ""
     context = f"{noted}\n\n{render(evidence, deps.documents)}".strip()
@@ -173,7 +175,26 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         "usage": spent(state, usage),
         "first_token_s": usage.first_token_s or 0.0,
         "withheld": gate.withheld,
+        "ruled": None,
         "verdict": "not_in_documents" if gate.nothing_left else None,
+    }
+
+
+def _ruled(state: State, deps: Deps, kind: str) -> State | None:
+    """The answer to a comparison of documents by a line item, where their rows tell it."""
+    if not deps.arithmetic:
+        return None
+    question = deps.notes.get(state["question"])
+    documents = {key: deps.documents[key] for key in state["documents"]}
+    found = comparing.compared(question, evidence_of(state), documents)
+    if found is None:
+        return None
+    deps.emit(kind, {"text": found.text})
+    lacking = [place for place, key in enumerate(state["documents"]) if key in found.lacking]
+    return {
+        **_unasked(deps.notes.put(found.text)),
+        "ruled": (deps.notes.put(found.item), lacking),
+        "verdict": None,
     }
 
 
@@ -183,6 +204,7 @@ def _unasked(answer: str) -> State:
         "reasoning": "",
         "first_token_s": 0.0,
         "withheld": 0,
+        "ruled": None,
         "verdict": "not_in_documents",
     }
 
@@ -196,7 +218,8 @@ def compute(state: State, runtime: Runtime[Deps]) -> State:
     text = deps.notes.get(state["answer"]) if state["answer"] else ""
     lost = state.get("verdict") == "not_in_documents"  # the answer itself was held back
     refused = not lost and parse_answer(text).refused
-    if not _computes(deps, question) or refused or (lost and not state.get("withheld")):
+    over = state.get("ruled") or refused or (lost and not state.get("withheld"))
+    if over or not _computes(deps, question):
         return {"computed": ""}
     evidence, used = evidence_of(state), PolicyUsage()
     try:

@@ -12,7 +12,7 @@ from agent import asking, planning, sufficiency
 from agent.context import as_context, fill
 from agent.gathering import Errand, as_found, coverage, in_turn, key_of, merged, share
 from agent.state import Deps, State, evidence_of, plan_of, spent
-from agent.sufficiency import Draft
+from agent.sufficiency import Draft, Need
 from agent.values import Granularity, Request
 from documents import Evidence
 from documents.progress import check, within
@@ -145,13 +145,9 @@ def judge(state: State, runtime: Runtime[Deps]) -> State:
     if state["round"] >= deps.max_rounds:
         return {"errands": []}
     text = deps.notes.get(state["answer"]) if state["answer"] else ""
-    question = deps.notes.get(state["question"])
-    asked = [question, *(deps.notes.get(key) for key in state["follow_ups"])]
-    draft = Draft(question, asked, evidence_of(state), text, state["withheld"])
-    need, used = None, Usage()
+    need, places, used = None, list[int](), Usage()
     if any(found > kept for found, kept, _ in state["coverage"]):  # else there is nothing more
-        cancelled = within(deps.step_s, deps.cancelled)
-        need, used = sufficiency.missing(draft, deps.documents, deps.reasoner(), cancelled)
+        need, places, used = _missing(state, deps, text)
     update = State(usage=spent(state, used), errands=[])
     if need is None:
         if text:
@@ -160,8 +156,20 @@ def judge(state: State, runtime: Runtime[Deps]) -> State:
     number = state["round"] + 1
     deps.emit("round", {"round": number, "missing": need.text, "by": need.by})
     key = deps.notes.put(need.text)
-    read = {k for sub in plan_of(state, deps.notes).sub_questions for k in sub.documents}
-    places = [place for place, k in enumerate(state["documents"]) if k in read]
     update["errands"] = [(key, places)]
     update["round"], update["follow_ups"] = number, [*state["follow_ups"], key]
     return update
+
+
+def _missing(state: State, deps: Deps, text: str) -> tuple[Need | None, list[int], Usage]:
+    """What to look for next, and the places of the documents to look in."""
+    if ruled := state.get("ruled"):
+        item, lacking = ruled
+        return (Need(deps.notes.get(item), "rules") if lacking else None), lacking, Usage()
+    question = deps.notes.get(state["question"])
+    asked = [question, *(deps.notes.get(key) for key in state["follow_ups"])]
+    draft = Draft(question, asked, evidence_of(state), text, state["withheld"])
+    cancelled = within(deps.step_s, deps.cancelled)
+    need, used = sufficiency.missing(draft, deps.documents, deps.reasoner(), cancelled)
+    read = {k for sub in plan_of(state, deps.notes).sub_questions for k in sub.documents}
+    return need, [place for place, k in enumerate(state["documents"]) if k in read], used

@@ -8,12 +8,11 @@ question's words; a small model writes it wrong more often than not.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from agent.absence import asked_names
 from agent.amounts import Amounts, whose
-from agent.cells import Cell, Row, read_row
+from agent.cells import Cell, Held, Row, held_rows
 from agent.dates import Period, period
 from agent.figures import Figure
 from compressor.labels import words_asked
@@ -47,14 +46,6 @@ _YEARS = re.compile(rf"\b({'|'.join(_COUNTS)}|\d+)[\s-](?:fiscal\s|financial\s)?
 _RATE = re.compile(r"%|\bper ?cent|\brates?\b|\bratio\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    n: int
-    document: Document
-    row: Row
-    words: frozenset[str]
-
-
 def expression(
     question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
 ) -> tuple[str, Span] | None:
@@ -76,7 +67,7 @@ def expression(
     return (text, found.document.span(block.start, block.end)) if text else None
 
 
-def _worded(question: str, found: _Found, figures: Sequence[Figure]) -> str | None:
+def _worded(question: str, found: Held, figures: Sequence[Figure]) -> str | None:
     """The operation that the question asks for, over figures from the earliest on."""
     shown = [f"[{found.n}:{_printed(figure)}]" for figure in figures]
     change, percent = _CHANGE.search(question), _PERCENT.search(question)
@@ -90,7 +81,7 @@ def _worded(question: str, found: _Found, figures: Sequence[Figure]) -> str | No
     return None
 
 
-def _told(question: str, found: _Found, figures: Sequence[Figure]) -> bool:
+def _told(question: str, found: Held, figures: Sequence[Figure]) -> bool:
     """Whether a change can be said with its sign: not of two deductions, nor a share of what is
     below zero or is a rate itself, nor a decrease of what increased."""
     first, last = (figure.value for figure in figures)
@@ -129,13 +120,13 @@ def _all_years(question: str, row: Row) -> list[str]:
 
 def _row(
     question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
-) -> _Found | None:
+) -> Held | None:
     """The row whose label the question names best, of the documents of whoever it names; None
     where two differ in nothing but their figures, no label is named in its greater part, another
     row is named in full beside it, it might be of several companies, or most of the matter asked
     for stands neither in it nor over it."""
     asked, spoken = words_asked(question), tokens(question)
-    rated: dict[tuple[str, ...], tuple[float, _Found]] = {}
+    rated: dict[tuple[str, ...], tuple[float, Held]] = {}
     named, rows = _meant(question, evidence, documents)
     for found in rows:
         held = found.words if initials(found.row.label) & asked else found.words & asked
@@ -161,23 +152,12 @@ def _row(
 
 def _meant(
     question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
-) -> tuple[bool, list[_Found]]:
+) -> tuple[bool, list[Held]]:
     """Whether the question names whose figures it means, and the rows of all that may be meant."""
     names = {key: whose(document) for key, document in documents.items()}
     named = tokens(" ".join(asked_names(question))) & frozenset[str]().union(*names.values())
-    rows = _rows(evidence, documents)
+    rows = held_rows(evidence, documents)
     return bool(named), [row for row in rows if named <= names[row.document.id]]
-
-
-def _rows(evidence: Sequence[Evidence], documents: Mapping[str, Document]) -> Iterator[_Found]:
-    for n, item in enumerate(evidence, 1):
-        document = documents[item.span.document]
-        for block in document.blocks_in(item.span.start, item.span.end):
-            inside = item.span.start <= block.start and block.end <= item.span.end
-            if block.kind == "table_row" and inside:
-                row = read_row(document, block)
-                if row.cells and (words := tokens(row.label)):
-                    yield _Found(n, document, row, words)
 
 
 def _cell(row: Row, year: str, asked: Period) -> Cell | None:

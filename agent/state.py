@@ -81,7 +81,9 @@ class State(TypedDict, total=False):
     are keys of `Notes`. ``errands`` rows are what is still to be searched: a question's key and
     places in ``documents``; ``found`` is their outcome until it is assembled. ``coverage`` has a
     row a document: pieces found, pieces kept, tokens kept. ``contradicted`` claims may go back to
-    the reasoner; ``repairs`` counts how often they did."""
+    the reasoner; ``repairs`` counts how often they did. ``ruled``: the answer is longdoc's, by rows
+    of the documents side by side; the key of what they are compared by, and the places in
+    ``documents`` of those whose row was not found."""
 
     question: str
     looking_for: str
@@ -108,6 +110,7 @@ class State(TypedDict, total=False):
     citations: list[tuple[int, str, int, int, bool, CitedBy]]
     unknown: list[int]
     withheld: int
+    ruled: tuple[str, list[int]] | None
     computed: str
     verdict: Verdict | None
     unsupported: str

@@ -36,7 +36,10 @@ _ALSO = tuple(
         ),
         (r"net (?:income|earnings|profit|loss)|bottom line", "net income, earnings, profit, loss"),
         (r"operating (?:income|profit|earnings)|ebit", "operating income, profit, from operations"),
-        (r"eps|earnings per share", "earnings per share, basic, diluted"),
+        (
+            r"eps|(?:earnings|income|profit|loss) per (?:(?:common|ordinary) )?share",
+            "earnings, income, loss per share, basic, diluted",
+        ),
         (r"pp&e|fixed assets", "property, plant and equipment"),
         (r"d&a", "depreciation and amortization"),
         (r"buybacks?|(?:share|stock) repurchases?", "repurchases of common stock, shares"),

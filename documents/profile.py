@@ -17,13 +17,16 @@ _SUFFIX = (
     r"Inc|Incorporated|Corp|Corporation|Company|Co|Ltd|Limited|plc|PLC|LLC|L\.L\.C|L\.P|LP|N\.V"
     r"|S\.A|AG|SE|Holdings|Group|Trust|Bancorp|Bank|University"
 )
+_FORM_ALONE = r"(?:a )?(?:limited (?:partnership|liability company)|incorporated|corporation)"
+"""A second line that some names are set on."""
 _FILER = re.compile(
-    r"^[^\S\n]*(?P<name>[^\n]{2,80}?)[^\S\n]*\n+\s*\(?\s*exact name of (?:the )?registrant"
+    rf"^[^\S\n]*(?P<name>(?:[^\n]{{2,80}}\n+[^\S\n]*(?={_FORM_ALONE}\b))?[^\n]{{2,80}}?)"
+    r"[^\S\n]*\n+\s*\(?\s*exact name of (?:the )?registrant"
     r"|^name of entity:\s*(?P<entity>[^\n]{2,80})$",
     re.IGNORECASE | re.MULTILINE,
 )
 _NUMBERED = re.compile(
-    rf"^commission file number[^\n]*\n+[^\S\n]*([^\n]{{2,80}}?\b(?:{_SUFFIX})\b\.?)[^\S\n]*$",
+    rf"^commission file number[^\n]*\n[\s_–—-]*([^\n]{{2,80}}?\b(?:{_SUFFIX})\b\.?)[^\S\n]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 """Where a form leaves the words "exact name of registrant" out."""

@@ -31,13 +31,15 @@ class Loong:
     """``as_published`` keeps the released code's flaws (see `LoongFiles`; and the judge is shown
     a literal ``{docs}`` in paper rows), so that figures compare with the leaderboard's; False
     repairs them. ``max_tokens`` packs whole documents as published (128,000 there); None gives
-    them all, and leaves what does not fit to the method."""
+    them all, and leaves what does not fit to the method. ``asked``: the question alone is asked, as
+    a person would, under longdoc's own prompt; the whole agent can be measured on nothing else."""
 
     name: str = "loong"
     folder: str = "loong"
     as_published: bool = True
     max_tokens: int | None = None
     judge: Judge | None = None
+    asked: bool = False
     source: str = "Loong, arXiv 2406.17419, Apache-2.0 (documents: their own licences)"
 
     def samples(self, setup: Setup) -> Iterator[Sample]:
@@ -89,7 +91,7 @@ class Loong:
                 "documents": len(texts),
                 "left_out": len(texts) - len(order),
             },
-            prompt=filled(row, "{context}"),
+            prompt="" if self.asked else filled(row, "{context}"),
             looking_for=_PAPERS if row["type"] == "paper" else "",
         )
 
@@ -145,4 +147,5 @@ TASKS = (
     Loong(),
     Loong("loong-repaired", as_published=False),
     Loong("loong-packed", max_tokens=128_000),
+    Loong("loong-asked", as_published=False, asked=True),
 )

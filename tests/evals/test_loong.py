@@ -119,6 +119,14 @@ def test_known_flaws_by_a_switch(data: Path) -> None:
     assert "{docs}" not in repaired["id-4"].gold.extra["judged"]
 
 
+def test_the_question_alone_for_the_agent(data: Path) -> None:
+    asked = _samples(data, name="a", asked=True)
+    assert {sample.prompt for sample in asked.values()} == {""}
+    assert [one.question for one in asked.values()] == [
+        one.question for one in _samples(data).values()
+    ]
+
+
 def test_the_order_is_the_published_shuffles_one_stream_over_all_rows(data: Path) -> None:
     rng = random.Random(SEED)
     for row, order in zip(ROWS, arranged(LoongFiles(data / "loong"), None, len), strict=True):

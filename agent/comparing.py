@@ -1,0 +1,354 @@
+"""One line item of several documents side by side: whose is highest, in what order, in which group.
+
+"Which company has the highest total liabilities?" takes a row of each document and a comparison,
+which a small model gets wrong more often than not. Where the evidence has such a row of every
+document, the answer follows from the question's words; whose row is missing is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from agent.amounts import whose
+from agent.cells import Cell, Held, held_rows, table_around
+from agent.dates import period
+from agent.figures import EXCEPTIONS, POWERS, SCALE, printed, scale_over
+from compressor.labels import words_asked
+from documents import Document, Evidence, Profile, profile_of
+from documents.rows import initials, tokens
+
+Order = Literal["most", "least", "rising", "falling"]
+
+_MOST, _LEAST = r"highest|largest|greatest|biggest|most", r"lowest|smallest|least|fewest"
+_WHOSE = (
+    r"compan(?:y|ies)|firms?|corporations?|banks?|issuers?|registrants?|filers?|business(?:es)?"
+    r"|entit(?:y|ies)|filings?|reports?|documents?"
+)
+_WHICH = re.compile(
+    rf"\bwhich\b(?:\s+(?:of|one|among|the|these|those|listed|above))*\s+(?:{_WHOSE})\b"
+    rf"[^?.]*?\b(?:(?P<most>{_MOST})|(?:{_LEAST}))\b\s*(?P<item>[^?.;]*)",
+    re.IGNORECASE,
+)
+_ORDER = re.compile(
+    rf"\b(?:(?P<up>ascending|increasing)|descending|decreasing)\s+order\b"
+    rf"|\bfrom\s+(?:the\s+)?(?:{_MOST}|(?P<low>{_LEAST}))\s+to\s+(?:the\s+)?\w+",
+    re.IGNORECASE,
+)
+_EACH = re.compile(
+    rf"\b(?:list|rank|sort|order|arrange|give|name)\s+(?:the\s+)?(?P<item>[^?.;]+?)\s+(?:of|for)\s+"
+    rf"(?:each|all|every|these|those|the)\b[^?.]*\b(?:{_WHOSE})\b",
+    re.IGNORECASE,
+)
+_INTO = re.compile(
+    rf"\b(?:{_WHOSE})\b[^?.]*?\bby\s+(?:their\s+)?(?P<item>[^?.;:]+?),?\s+into\b[^:]*:\s*"
+    r"(?P<groups>.+?)(?:\.\s|\.?\s*$)",
+    re.IGNORECASE | re.DOTALL,
+)
+_QUOTED = re.compile(r"(?<!\w)['‘“\"]([^'’”\"\n]{3,80})['’”\"](?!\w)")
+_AMONG = re.compile(r"\b(?:among|amongst|out of|compared|of (?:the|these|those|all)|in)\b.*", re.I)
+_PARTS = re.compile(r",\s+(?:and\s+)?(?![^()]*\))|;\s*(?:and\s+)?|\s+and\s+(?![^()]*\))")
+_FIGURE = r"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?:\s(?:thousand|million|billion)\b)?"
+_BOUND = re.compile(
+    rf"(?P<low>\b(?:over|above|more than|greater than|exceeding|at least|from)\s+{_FIGURE})"
+    rf"|(?P<high>\b(?:below|under|less than|up to|at most)\s+{_FIGURE})"
+    rf"|(?P<from>{_FIGURE})\s*(?:to|and|[–-])\s*(?P<to>{_FIGURE})",
+    re.IGNORECASE,
+)
+_NOUGHT = re.compile(r"\bneutral\b|\bzero\b|\b(?:equal to\s+)?0\b", re.IGNORECASE)
+_SIGN = re.compile(r"\b(?:(?P<below>negative)|positive)\b", re.IGNORECASE)
+_APART = frozenset(
+    "non not current noncurrent before after excluding beginning comprehensive gross basic diluted "
+    "operating investing financing deferred average weighted outstanding other change adjusted "
+    "per accumulated retained prepaid short long".split()
+)
+"""Words that make another item of one: with one of them too many or too few a row is not meant."""
+_NOTES = re.compile(r"\s*(?:notes?|ref\w*|page|item)\.?\s*", re.IGNORECASE)
+_LEAST_DOCUMENTS = 2
+_SHORT, _LONG = 1, 1_000_000
+"""From and up to what an amount without a scale may be one in thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The answer in words, each figure with the ``[n]`` of its evidence; the item that it compares
+    by, and the documents whose figure is not in the evidence."""
+
+    text: str
+    item: str
+    lacking: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """A group by amount, both bounds left out but where they are one."""
+
+    name: str
+    low: Decimal | None
+    high: Decimal | None
+
+    def holds(self, amount: Decimal) -> bool:
+        if self.low is not None and self.low == self.high:
+            return amount == self.low
+        above = self.low is None or amount > self.low
+        return above and (self.high is None or amount < self.high)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The line item that a question compares by, and what it asks for."""
+
+    item: str
+    order: Order | None = None
+    groups: tuple[_Group, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A document's figure, with its scale in ``amount``."""
+
+    name: str
+    held: Held
+    cell: Cell
+    scale: str
+    amount: Decimal
+
+    @property
+    def figure(self) -> str:
+        one = self.cell.figure
+        digits = f"{abs(one.value):,}"
+        shown = f"({one.unit}{digits})" if one.value < 0 else f"{one.unit}{digits}"
+        return f"{shown} {self.scale}".strip()
+
+
+def compared(
+    question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
+) -> Compared | None:
+    """What the question asks for; None where it compares nothing, where most documents have no
+    figure in the evidence, or where it cannot be told for sure which is more."""
+    asked = _asked(question)
+    meant = _meant(question, documents)
+    if asked is None or len(meant) < _LEAST_DOCUMENTS:
+        return None
+    rows = list(held_rows(evidence, meant))
+    names = _names(list(meant.values()))
+    chosen = {key: _choose(asked.item, question, names[key], key, rows) for key in meant}
+    found = [one for one in chosen.values() if one is not None]
+    if len(found) < _LEAST_DOCUMENTS or 2 * len(found) <= len(chosen) or _doubted(found):
+        return None
+    result = _grouped(asked.groups, found) if asked.groups else _ranked(asked.order, found)
+    if result is None:
+        return None
+    lines = [f"{one.name}: {_said(one)} {one.figure} [{one.held.n}]." for one in found]
+    lacking = tuple(key for key, one in chosen.items() if one is None)
+    if lacking:
+        lines.append(f"Not found in the evidence: {'; '.join(names[key] for key in lacking)}.")
+    return Compared("\n".join([*lines, f"Therefore, the answer is {result}."]), asked.item, lacking)
+
+
+def _doubted(found: Sequence[_Chosen]) -> bool:
+    """Whether figures cannot be set side by side: percentages beside amounts, or a short one that
+    says no scale in a document that says one elsewhere."""
+    if len({one.cell.figure.unit == "%" for one in found}) > 1:
+        return True
+    return any(
+        not one.scale
+        and _SHORT <= abs(one.amount) < _LONG
+        and SCALE.search(one.held.document.text) is not None
+        for one in found
+        if not _per_share(one.held)
+    )
+
+
+def _asked(question: str) -> _Asked | None:
+    quoted = _QUOTED.search(question)
+    if (into := _INTO.search(question)) and (groups := _groups(into["groups"])):
+        return _Asked(quoted[1] if quoted else into["item"], groups=groups)
+    order, each = _ORDER.search(question), _EACH.search(question)
+    if order and each:
+        rising = order["up"] or order["low"]
+        return _Asked(quoted[1] if quoted else each["item"], "rising" if rising else "falling")
+    if which := _WHICH.search(question):
+        item = quoted[1] if quoted else _AMONG.sub("", which["item"])
+        return _Asked(item, "most" if which["most"] else "least") if tokens(item) else None
+    return None
+
+
+def _groups(text: str) -> tuple[_Group, ...]:
+    """The groups, if each says by amounts what is in it."""
+    found = [_group(part.strip()) for part in _PARTS.split(text) if part.strip()]
+    whole = tuple(group for group in found if group is not None)
+    return whole if len(whole) == len(found) > 1 else ()
+
+
+def _group(text: str) -> _Group | None:
+    name, _, condition = text.partition("(")
+    name, said = name.strip(), condition or text
+    low, high = _bounds(said)
+    if low is None and high is None:
+        if (sign := _SIGN.search(text)) is not None:
+            nought = Decimal(0)
+            low, high = (None, nought) if sign["below"] else (nought, None)
+        elif _NOUGHT.search(text):
+            low = high = Decimal(0)
+        else:
+            return None
+    return _Group(name or text, low, high)
+
+
+def _bounds(text: str) -> tuple[Decimal | None, Decimal | None]:
+    low: Decimal | None = None
+    high: Decimal | None = None
+    for match in _BOUND.finditer(text):
+        amounts = [figure.amount for figure in printed(match[0])]
+        if not amounts:
+            continue
+        if match["low"] or match["from"]:
+            low = amounts[0]
+        if match["high"] or match["to"]:
+            high = amounts[-1]
+    return low, high
+
+
+def _meant(question: str, documents: Mapping[str, Document]) -> dict[str, Document]:
+    """The documents that the question names, or all."""
+    profiles = {key: profile_of(document) for key, document in documents.items()}
+    folded = question.casefold()
+    named = {
+        key: documents[key]
+        for key, one in profiles.items()
+        if one.filer and one.names[0].casefold() in folded
+    }
+    return named if len(named) >= _LEAST_DOCUMENTS else dict(documents)
+
+
+def _names(documents: Sequence[Document]) -> dict[str, str]:
+    """What each is called: by whose it is, where that tells them apart, else by the file too."""
+    profiles = {document.id: profile_of(document) for document in documents}
+    filers = [one.names[0] for one in profiles.values() if one.filer]
+
+    def name(one: Profile) -> str:
+        if not one.filer:
+            return one.name
+        own = one.names[0]
+        return own if filers.count(own) == 1 else f"{own} ({one.period or one.name})"
+
+    return {key: name(one) for key, one in profiles.items()}
+
+
+def _choose(
+    item: str, question: str, name: str, document: str, rows: Sequence[Held]
+) -> _Chosen | None:
+    """The document's row that is called what is asked for, the first of those that fit best, and
+    its figure of the year that the question names, or of the first column."""
+    known = whose(*{row.document.id: row.document for row in rows}.values())
+    spoken = tokens(item) - known
+    rated = [
+        (-worth, row.row.block.start, row)
+        for row in rows
+        if row.document.id == document and (worth := _worth(row, spoken, words_asked(item))) > 0
+    ]
+    if not rated:
+        return None
+    row = min(rated, key=lambda entry: entry[:2])[2]
+    cell = _cell(row, question)
+    if cell is None:
+        return None
+    scale = _scale(row, cell)
+    return _Chosen(name, row, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
+
+
+def _worth(held: Held, spoken: frozenset[str], asked: frozenset[str]) -> float:
+    """How well a row's label fits the item, where it does not say enough with the group that it is
+    in; 0: not at all."""
+    own = held.words - {"total"}
+    both = held.words if initials(held.row.label) & asked else held.words & asked
+    if not own or 2 * len(both) <= len(held.words):
+        return 0.0
+    words = held.words
+    if not _fits(words, spoken, asked):
+        words = words | _group_words(held)
+        if not _fits(words, spoken, asked):
+            return 0.0
+    return len(both) + 0.5 * len(spoken & words) - 0.9 * len(held.words - both)
+
+
+def _fits(words: frozenset[str], spoken: frozenset[str], asked: frozenset[str]) -> bool:
+    """Whether a label has half of what is asked for, and sets nothing apart that is not. A loss a
+    share that is basic and diluted at once is both."""
+    both = {"basic", "diluted"}
+    apart = _APART - both if both <= words else _APART
+    missing, more = (spoken - words) & _APART, (words - asked - spoken) & apart
+    return 2 * len(spoken & words) >= len(spoken) and not missing and not more
+
+
+def _group_words(held: Held) -> frozenset[str]:
+    start = held.row.block.start
+    lines = table_around(held.document, held.row.block)
+    return next((line.group_words for line in lines if line.start == start), frozenset())
+
+
+def _cell(held: Held, question: str) -> Cell | None:
+    years = period(question).years
+    cells = [
+        cell
+        for cell in held.row.cells
+        if not (cell.heads and _NOTES.fullmatch(" ".join(cell.heads)))
+    ]
+    if len(years) == 1:
+        cells = [cell for cell in cells if years <= period(" ".join(cell.heads)).years]
+    return cells[0] if cells else None
+
+
+def _scale(held: Held, cell: Cell) -> str:
+    """The figure's scale. One that has exceptions holds but for amounts per share."""
+    if cell.figure.scale or cell.figure.unit == "%":
+        return cell.figure.scale
+    block = held.row.block
+    span = held.document.span(block.start, block.end)
+    scale = scale_over(held.document, span, cell.start, cell.heads).removesuffix(EXCEPTIONS)
+    return "" if _per_share(held) else scale
+
+
+def _per_share(held: Held) -> bool:
+    return "per" in held.words | _group_words(held)
+
+
+def _said(one: _Chosen) -> str:
+    """The row's label, and the period over the figure."""
+    label = " ".join(one.held.row.label.split()).strip(" :–—-")
+    heads = " ".join(one.cell.heads)
+    return f"{label} ({heads})" if heads and period(heads).years else label
+
+
+def _ranked(order: Order | None, found: Sequence[_Chosen]) -> str | None:
+    """Whose is the most or the least, which has to be one; or all of them in order."""
+    rising = sorted(found, key=lambda one: one.amount)
+    if order in ("rising", "falling"):
+        shown = rising if order == "rising" else rising[::-1]
+        return ", ".join(f"{one.figure} ({one.name})" for one in shown)
+    first, second = (rising[-1], rising[-2]) if order == "most" else (rising[0], rising[1])
+    if first.amount == second.amount:
+        return None
+    return f"{first.name}, {first.figure} [{first.held.n}]"
+
+
+def _grouped(groups: Sequence[_Group], found: Sequence[_Chosen]) -> str | None:
+    """The groups with who is in each; None where somebody is in none."""
+    places = [
+        next((n for n, group in enumerate(groups) if group.holds(one.amount)), None)
+        for one in found
+    ]
+    if None in places:
+        return None
+
+    def inside(number: int) -> Iterator[str]:
+        yield from (one.name for one, place in zip(found, places, strict=True) if place == number)
+
+    return "; ".join(
+        f"{group.name}: {', '.join(inside(number)) or 'none'}"
+        for number, group in enumerate(groups)
+    )
