@@ -63,10 +63,21 @@ _SIGN = re.compile(r"\b(?:(?P<below>negative)|positive)\b", re.IGNORECASE)
 _APART = frozenset(
     "non not current noncurrent before after excluding beginning comprehensive gross basic diluted "
     "operating investing financing deferred average weighted outstanding other change adjusted "
-    "per accumulated retained prepaid short long".split()
+    "per accumulated retained prepaid payable receivable paid short long".split()
 )
 """Words that make another item of one: with one of them too many or too few a row is not meant."""
-_NOTES = re.compile(r"\s*(?:notes?|ref\w*|page|item)\.?\s*", re.IGNORECASE)
+_COUNTS = frozenset("weighted average outstanding used number denominator computing".split())
+_SAME = (
+    frozenset({"revenue", "sale", "turnover"}),
+    frozenset({"income", "earning", "profit"}),
+)
+_WHEN = frozenset(
+    "january february march april may june july august september october november december jan feb "
+    "mar apr jun jul aug sep sept oct nov dec three six nine twelve thirteen month week quarter "
+    "quarterly year fiscal period date end audited unaudited restated first second third fourth "
+    "q1 q2 q3 q4 fy usd dollar thousand million billion except amount data per share".split()
+) | frozenset(map(str, [*range(100), *range(1900, 2100)]))
+"""Words of heads that say nothing but when, and in what."""
 _LEAST_DOCUMENTS = 2
 _SHORT, _LONG = 1, 1_000_000
 """From and up to what an amount without a scale may be one in thousands."""
@@ -242,38 +253,48 @@ def _names(documents: Sequence[Document]) -> dict[str, str]:
 def _choose(
     item: str, question: str, name: str, document: str, rows: Sequence[Held]
 ) -> _Chosen | None:
-    """The document's row that is called what is asked for, the first of those that fit best, and
-    its figure of the year that the question names, or of the first column."""
+    """The document's row that is called what is asked for, the first of those that fit best, with
+    its figure of the year that the question names, or of the document's own period."""
     known = whose(*{row.document.id: row.document for row in rows}.values())
-    spoken = tokens(item) - known
+    spoken, asked = tokens(item) - known, words_asked(item)
     rated = [
-        (-worth, row.row.block.start, row)
+        (-worth, row.row.block.start, row, cell)
         for row in rows
-        if row.document.id == document and (worth := _worth(row, spoken, words_asked(item))) > 0
+        if row.document.id == document
+        and (worth := _worth(row, spoken, asked)) > 0
+        and (cell := _cell(row, question)) is not None
     ]
     if not rated:
         return None
-    row = min(rated, key=lambda entry: entry[:2])[2]
-    cell = _cell(row, question)
-    if cell is None:
-        return None
+    _, _, row, cell = min(rated, key=lambda entry: entry[:2])
     scale = _scale(row, cell)
     return _Chosen(name, row, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
 
 
 def _worth(held: Held, spoken: frozenset[str], asked: frozenset[str]) -> float:
-    """How well a row's label fits the item, where it does not say enough with the group that it is
-    in; 0: not at all."""
-    own = held.words - {"total"}
-    both = held.words if initials(held.row.label) & asked else held.words & asked
-    if not own or 2 * len(both) <= len(held.words):
+    """How much of the item a row's label names, also with the group that it is in, and how much of
+    the label that is; 0: it is not that row."""
+    own, group = held.words - {"total"}, _group_words(held)
+    both = own if initials(held.row.label) & asked else own & asked
+    if not own or 2 * len(both) <= len(own) or _turned(group - asked, spoken - held.words):
         return 0.0
-    words = held.words
-    if not _fits(words, spoken, asked):
-        words = words | _group_words(held)
-        if not _fits(words, spoken, asked):
-            return 0.0
-    return len(both) + 0.5 * len(spoken & words) - 0.9 * len(held.words - both)
+    words = held.words | (group & (asked | spoken))
+    fits = [len(one & words) / len(one) for one in _alike(spoken) if _fits(words, one, asked)]
+    return max(fits) + len(both) / len(own) if fits else 0.0
+
+
+def _turned(group: frozenset[str], lacking: frozenset[str]) -> bool:
+    """Whether a row's group makes another item of it: inventories under "changes in", or "basic"
+    under "weighted average shares"."""
+    return "change" in group or bool(lacking and group & _COUNTS)
+
+
+def _alike(spoken: frozenset[str]) -> Iterator[frozenset[str]]:
+    """What is asked for, also by the other words that accounts have for it."""
+    yield spoken
+    for group in _SAME:
+        for word in group & spoken:
+            yield from (spoken - {word} | {other} for other in group - {word})
 
 
 def _fits(words: frozenset[str], spoken: frozenset[str], asked: frozenset[str]) -> bool:
@@ -292,15 +313,14 @@ def _group_words(held: Held) -> frozenset[str]:
 
 
 def _cell(held: Held, question: str) -> Cell | None:
+    """The row's figure of the year asked for, else of the document's own period, under a head that
+    says nothing but when; the first of those that fit as well."""
+    cells = [cell for cell in held.row.cells if not tokens(" ".join(cell.heads)) - _WHEN]
     years = period(question).years
-    cells = [
-        cell
-        for cell in held.row.cells
-        if not (cell.heads and _NOTES.fullmatch(" ".join(cell.heads)))
-    ]
     if len(years) == 1:
         cells = [cell for cell in cells if years <= period(" ".join(cell.heads)).years]
-    return cells[0] if cells else None
+    own = period(profile_of(held.document).period)
+    return max(cells, key=lambda one: own.shared(period(" ".join(one.heads))), default=None)
 
 
 def _scale(held: Held, cell: Cell) -> str:

@@ -93,7 +93,9 @@ def initials(label: str) -> frozenset[str]:
 
 
 def singular(word: str) -> str:
-    """Of a plural in -s."""
+    """Of a plural in -s; "loss" is none."""
     if len(word) > 4 and word.endswith("ies"):
         return f"{word[:-3]}y"
-    return word[:-1] if len(word) > 3 and word.endswith("s") else word
+    if word.endswith(("xes", "sses", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
