@@ -7,59 +7,19 @@ document, the answer follows from the question's words; whose row is missing is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
 
 from agent.amounts import whose
 from agent.cells import Cell, Held, held_rows, table_around
-from agent.dates import period
-from agent.figures import EXCEPTIONS, POWERS, SCALE, printed, scale_over
+from agent.comparisons import Comparison, Group, Order, comparison
+from agent.dates import Period, period
+from agent.figures import EXCEPTIONS, POWERS, SCALE, scale_over
 from compressor.labels import words_asked
 from documents import Document, Evidence, Profile, profile_of
 from documents.rows import initials, tokens
 
-Order = Literal["most", "least", "rising", "falling"]
-
-_MOST, _LEAST = r"highest|largest|greatest|biggest|most", r"lowest|smallest|least|fewest"
-_WHOSE = (
-    r"compan(?:y|ies)|firms?|corporations?|banks?|issuers?|registrants?|filers?|business(?:es)?"
-    r"|entit(?:y|ies)|filings?|reports?|documents?"
-)
-_WHICH = re.compile(
-    rf"\bwhich\b(?:\s+(?:of|one|among|the|these|those|listed|above))*\s+(?:{_WHOSE})\b"
-    rf"[^?.]*?\b(?:(?P<most>{_MOST})|(?:{_LEAST}))\b\s*(?P<item>[^?.;]*)",
-    re.IGNORECASE,
-)
-_ORDER = re.compile(
-    rf"\b(?:(?P<up>ascending|increasing)|descending|decreasing)\s+order\b"
-    rf"|\bfrom\s+(?:the\s+)?(?:{_MOST}|(?P<low>{_LEAST}))\s+to\s+(?:the\s+)?\w+",
-    re.IGNORECASE,
-)
-_EACH = re.compile(
-    rf"\b(?:list|rank|sort|order|arrange|give|name)\s+(?:the\s+)?(?P<item>[^?.;]+?)\s+(?:of|for)\s+"
-    rf"(?:each|all|every|these|those|the)\b[^?.]*\b(?:{_WHOSE})\b",
-    re.IGNORECASE,
-)
-_INTO = re.compile(
-    rf"\b(?:{_WHOSE})\b[^?.]*?\bby\s+(?:their\s+)?(?P<item>[^?.;:]+?),?\s+into\b[^:]*:\s*"
-    r"(?P<groups>.+?)(?:\.\s|\.?\s*$)",
-    re.IGNORECASE | re.DOTALL,
-)
-_QUOTED = re.compile(r"(?<!\w)['‘“\"]([^'’”\"\n]{3,80})['’”\"](?!\w)")
-_AMONG = re.compile(r"\b(?:among|amongst|out of|compared|of (?:the|these|those|all)|in)\b.*", re.I)
-_PARTS = re.compile(r",\s+(?:and\s+)?(?![^()]*\))|;\s*(?:and\s+)?|\s+and\s+(?![^()]*\))")
-_FIGURE = r"[$€£¥]?\s?\d[\d,]*(?:\.\d+)?(?:\s(?:thousand|million|billion)\b)?"
-_BOUND = re.compile(
-    rf"(?P<low>\b(?:over|above|more than|greater than|exceeding|at least|from)\s+{_FIGURE})"
-    rf"|(?P<high>\b(?:below|under|less than|up to|at most)\s+{_FIGURE})"
-    rf"|(?P<from>{_FIGURE})\s*(?:to|and|[–-])\s*(?P<to>{_FIGURE})",
-    re.IGNORECASE,
-)
-_NOUGHT = re.compile(r"\bneutral\b|\bzero\b|\b(?:equal to\s+)?0\b", re.IGNORECASE)
-_SIGN = re.compile(r"\b(?:(?P<below>negative)|positive)\b", re.IGNORECASE)
 _APART = frozenset(
     "non not current noncurrent before after excluding beginning comprehensive gross basic diluted "
     "operating investing financing deferred average weighted outstanding other change adjusted "
@@ -94,30 +54,6 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """A group by amount, both bounds left out but where they are one."""
-
-    name: str
-    low: Decimal | None
-    high: Decimal | None
-
-    def holds(self, amount: Decimal) -> bool:
-        if self.low is not None and self.low == self.high:
-            return amount == self.low
-        above = self.low is None or amount > self.low
-        return above and (self.high is None or amount < self.high)
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """The line item that a question compares by, and what it asks for."""
-
-    item: str
-    order: Order | None = None
-    groups: tuple[_Group, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Chosen:
     """A document's figure, with its scale in ``amount``."""
 
@@ -140,13 +76,11 @@ def compared(
 ) -> Compared | None:
     """What the question asks for; None where it compares nothing, where most documents have no
     figure in the evidence, or where it cannot be told for sure which is more."""
-    asked = _asked(question)
+    asked = comparison(question)
     meant = _meant(question, documents)
     if asked is None or len(meant) < _LEAST_DOCUMENTS:
         return None
-    rows = list(held_rows(evidence, meant))
-    names = _names(list(meant.values()))
-    chosen = {key: _choose(asked.item, question, names[key], key, rows) for key in meant}
+    chosen = _all_chosen(asked, question, evidence, meant)
     found = [one for one in chosen.values() if one is not None]
     if len(found) < _LEAST_DOCUMENTS or 2 * len(found) <= len(chosen) or _doubted(found):
         return None
@@ -154,10 +88,34 @@ def compared(
     if result is None:
         return None
     lines = [f"{one.name}: {_said(one)} {one.figure} [{one.held.n}]." for one in found]
-    lacking = tuple(key for key, one in chosen.items() if one is None)
+    lacking = {key: meant[key] for key, one in chosen.items() if one is None}
     if lacking:
+        names = _names(list(meant.values()))
         lines.append(f"Not found in the evidence: {'; '.join(names[key] for key in lacking)}.")
-    return Compared("\n".join([*lines, f"Therefore, the answer is {result}."]), asked.item, lacking)
+    text = "\n".join([*lines, f"Therefore, the answer is {result}."])
+    return Compared(text, asked.item, tuple(lacking))
+
+
+def _all_chosen(
+    asked: Comparison,
+    question: str,
+    evidence: Sequence[Evidence],
+    documents: Mapping[str, Document],
+) -> dict[str, _Chosen | None]:
+    """Each document's figure, as far as the evidence has it."""
+    names = _names(list(documents.values()))
+    rows = list(held_rows(evidence, documents))
+    found: dict[str, _Chosen | None] = {}
+    for key, document in documents.items():
+        own = [row for row in rows if row.document is document]
+        chosen = _choose(asked.item, question, document, own)
+        found[key] = None if chosen is None else _as_chosen(names[key], *chosen)
+    return found
+
+
+def _as_chosen(name: str, held: Held, cell: Cell) -> _Chosen:
+    scale = _scale(held, cell)
+    return _Chosen(name, held, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
 
 
 def _doubted(found: Sequence[_Chosen]) -> bool:
@@ -172,56 +130,6 @@ def _doubted(found: Sequence[_Chosen]) -> bool:
         for one in found
         if not _per_share(one.held)
     )
-
-
-def _asked(question: str) -> _Asked | None:
-    quoted = _QUOTED.search(question)
-    if (into := _INTO.search(question)) and (groups := _groups(into["groups"])):
-        return _Asked(quoted[1] if quoted else into["item"], groups=groups)
-    order, each = _ORDER.search(question), _EACH.search(question)
-    if order and each:
-        rising = order["up"] or order["low"]
-        return _Asked(quoted[1] if quoted else each["item"], "rising" if rising else "falling")
-    if which := _WHICH.search(question):
-        item = quoted[1] if quoted else _AMONG.sub("", which["item"])
-        return _Asked(item, "most" if which["most"] else "least") if tokens(item) else None
-    return None
-
-
-def _groups(text: str) -> tuple[_Group, ...]:
-    """The groups, if each says by amounts what is in it."""
-    found = [_group(part.strip()) for part in _PARTS.split(text) if part.strip()]
-    whole = tuple(group for group in found if group is not None)
-    return whole if len(whole) == len(found) > 1 else ()
-
-
-def _group(text: str) -> _Group | None:
-    name, _, condition = text.partition("(")
-    name, said = name.strip(), condition or text
-    low, high = _bounds(said)
-    if low is None and high is None:
-        if (sign := _SIGN.search(text)) is not None:
-            nought = Decimal(0)
-            low, high = (None, nought) if sign["below"] else (nought, None)
-        elif _NOUGHT.search(text):
-            low = high = Decimal(0)
-        else:
-            return None
-    return _Group(name or text, low, high)
-
-
-def _bounds(text: str) -> tuple[Decimal | None, Decimal | None]:
-    low: Decimal | None = None
-    high: Decimal | None = None
-    for match in _BOUND.finditer(text):
-        amounts = [figure.amount for figure in printed(match[0])]
-        if not amounts:
-            continue
-        if match["low"] or match["from"]:
-            low = amounts[0]
-        if match["high"] or match["to"]:
-            high = amounts[-1]
-    return low, high
 
 
 def _meant(question: str, documents: Mapping[str, Document]) -> dict[str, Document]:
@@ -251,24 +159,19 @@ def _names(documents: Sequence[Document]) -> dict[str, str]:
 
 
 def _choose(
-    item: str, question: str, name: str, document: str, rows: Sequence[Held]
-) -> _Chosen | None:
-    """The document's row that is called what is asked for, the first of those that fit best, with
+    item: str, question: str, document: Document, rows: Sequence[Held]
+) -> tuple[Held, Cell] | None:
+    """The document's row that is called what is asked for, the first of those that fit best, and
     its figure of the year that the question names, or of the document's own period."""
-    known = whose(*{row.document.id: row.document for row in rows}.values())
-    spoken, asked = tokens(item) - known, words_asked(item)
+    spoken, asked = tokens(item) - whose(document), words_asked(item)
+    years, own = period(question).years, period(profile_of(document).period)
     rated = [
         (-worth, row.row.block.start, row, cell)
         for row in rows
-        if row.document.id == document
-        and (worth := _worth(row, spoken, asked)) > 0
-        and (cell := _cell(row, question)) is not None
+        if (worth := _worth(row, spoken, asked)) > 0
+        and (cell := _cell(row, years if len(years) == 1 else frozenset(), own)) is not None
     ]
-    if not rated:
-        return None
-    _, _, row, cell = min(rated, key=lambda entry: entry[:2])
-    scale = _scale(row, cell)
-    return _Chosen(name, row, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
+    return min(rated, key=lambda entry: entry[:2])[2:] if rated else None
 
 
 def _worth(held: Held, spoken: frozenset[str], asked: frozenset[str]) -> float:
@@ -312,15 +215,12 @@ def _group_words(held: Held) -> frozenset[str]:
     return next((line.group_words for line in lines if line.start == start), frozenset())
 
 
-def _cell(held: Held, question: str) -> Cell | None:
-    """The row's figure of the year asked for, else of the document's own period, under a head that
-    says nothing but when; the first of those that fit as well."""
+def _cell(held: Held, years: frozenset[str], own: Period) -> Cell | None:
+    """The row's figure of the year asked for, if any, which is best of a document's ``own`` period,
+    under a head that says nothing but when; the first of those that fit as well."""
     cells = [cell for cell in held.row.cells if not tokens(" ".join(cell.heads)) - _WHEN]
-    years = period(question).years
-    if len(years) == 1:
-        cells = [cell for cell in cells if years <= period(" ".join(cell.heads)).years]
-    own = period(profile_of(held.document).period)
-    return max(cells, key=lambda one: own.shared(period(" ".join(one.heads))), default=None)
+    fitting = [cell for cell in cells if years <= period(" ".join(cell.heads)).years]
+    return max(fitting, key=lambda one: own.shared(period(" ".join(one.heads))), default=None)
 
 
 def _scale(held: Held, cell: Cell) -> str:
@@ -356,7 +256,7 @@ def _ranked(order: Order | None, found: Sequence[_Chosen]) -> str | None:
     return f"{first.name}, {first.figure} [{first.held.n}]"
 
 
-def _grouped(groups: Sequence[_Group], found: Sequence[_Chosen]) -> str | None:
+def _grouped(groups: Sequence[Group], found: Sequence[_Chosen]) -> str | None:
     """The groups with who is in each; None where somebody is in none."""
     places = [
         next((n for n, group in enumerate(groups) if group.holds(one.amount)), None)

@@ -29,12 +29,13 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
         citations += tuple(computing.citations(one, evidence, deps.documents))
         text = f"{text}\n{computing.sentence(one)}".strip()
     unheld = len(found.unsupported)
+    _, lacking = state.get("ruled") or ("", [])
     update = {
         "citations": [
             (c.n, c.span.document, c.span.start, c.span.end, c.verified, c.by) for c in citations
         ],
         "unknown": list(found.unknown),
-        "verdict": verdict_of(text, citations, state.get("withheld", 0), unheld),
+        "verdict": verdict_of(text, citations, state.get("withheld", 0) + len(lacking), unheld),
         "unsupported": deps.notes.put("\n".join(found.unsupported)) if unheld else "",
         "contradicted": len(found.contradicted),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,7 @@ def asked(question: str, documents: Mapping[str, Document]) -> Compared | None:
     return compared(question, whole(documents), documents)
 
 
+FILLER = "\n\n".join(f"Note {n}: cargo of sort {n} was moved by crane {n * 3}." for n in range(300))
 ALL = made(ALPHA, BRAVO, CHARLIE)
 
 
@@ -171,20 +173,40 @@ def server() -> Iterator[ChatServer]:
         yield server
 
 
-def test_a_run_needs_no_model_and_its_citations_hold(server: ChatServer, tmp_path: Path) -> None:
-    for key, document in ALL.items():
-        (tmp_path / f"{key}.txt").write_text(document.text)
+def asked_of(
+    documents: Mapping[str, Document], server: ChatServer, folder: Path, **settings: Any
+) -> dict[str, Any]:
+    """The record of a run over these documents as files."""
+    for key, document in documents.items():
+        (folder / f"{key}.txt").write_text(f"{document.text}\n\n{FILLER}")
     reasoner = ReasonerConfig(url=server.url, context_tokens=8_000)
-    retrieval = {"ranking": "bm25", "chunk_tokens": 256}
-    service = Service(load_settings(home=tmp_path / "home", reasoner=reasoner, retrieval=retrieval))
-    read = service.ingest(sorted(tmp_path.glob("*.txt")))
-    keys = tuple(document.id for document in read)
-    result = service.run(
-        Question("Which company has the highest total liabilities?", keys, "rag", 2_000)
-    )
+    given = {"retrieval": {"ranking": "bm25", "chunk_tokens": 256}, **settings}
+    service = Service(load_settings(home=folder / "home", reasoner=reasoner, **given))
+    keys = tuple(document.id for document in service.ingest(sorted(folder.glob("*.txt"))))
+    question = "Which company has the highest total liabilities?"
+    return service.run(Question(question, keys, "rag", 2_000))
+
+
+def test_a_run_needs_no_model_and_its_citations_hold(server: ChatServer, tmp_path: Path) -> None:
+    result = asked_of(ALL, server, tmp_path)
     assert server.asked == []
     assert result["answer"].endswith("Therefore, the answer is Bravo Inc, $5,000,000 [2].")
     assert result["verdict"] == "answered"
     assert len(result["citations"]) == 3
     assert all(one["verified"] for one in result["citations"])
     assert result["unsupported"] == []
+
+
+def test_an_answer_that_lacks_somebody_is_one_in_part(server: ChatServer, tmp_path: Path) -> None:
+    lacking = made(ALPHA, BRAVO, CHARLIE, without="Total liabilities")
+    result = asked_of(lacking, server, tmp_path)
+    assert server.asked == []
+    assert "Not found in the evidence: Charlie Ltd." in result["answer"]
+    assert result["verdict"] == "partly"
+
+
+def test_a_missing_row_is_looked_for_in_the_next_round(server: ChatServer, tmp_path: Path) -> None:
+    lacking = made(ALPHA, BRAVO, CHARLIE, without="Total liabilities")
+    result = asked_of(lacking, server, tmp_path, max_rounds=2)
+    assert server.asked == []
+    assert (result["rounds"], result["follow_ups"]) == (2, ["total liabilities"])
