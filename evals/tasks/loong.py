@@ -32,7 +32,8 @@ class Loong:
     a literal ``{docs}`` in paper rows), so that figures compare with the leaderboard's; False
     repairs them. ``max_tokens`` packs whole documents as published (128,000 there); None gives
     them all, and leaves what does not fit to the method. ``asked``: the question alone is asked, as
-    a person would, under longdoc's own prompt; the whole agent can be measured on nothing else."""
+    a person would, under longdoc's own prompt; the whole agent can be measured on nothing else.
+    ``only``: the rows' type and language; ``longest``: their most tokens, as the rows say."""
 
     name: str = "loong"
     folder: str = "loong"
@@ -40,6 +41,8 @@ class Loong:
     max_tokens: int | None = None
     judge: Judge | None = None
     asked: bool = False
+    only: tuple[str, str] | None = None
+    longest: int | None = None
     source: str = "Loong, arXiv 2406.17419, Apache-2.0 (documents: their own licences)"
 
     def samples(self, setup: Setup) -> Iterator[Sample]:
@@ -47,7 +50,7 @@ class Loong:
         files = LoongFiles(setup.data / self.folder, as_published=self.as_published)
         orders = list(arranged(files, self.max_tokens, setup.count))
         rows = [(row, order) for row, order in zip(files.rows, orders, strict=True)]
-        there = [(row, order) for row, order in rows if files.has(row)]
+        there = [(row, order) for row, order in rows if self._wants(row) and files.has(row)]
         if not there:
             raise absent(setup.data / self.folder / "doc")
         for _, (row, order) in drawn(there, lambda item: item[0]["level"], setup):
@@ -63,6 +66,10 @@ class Loong:
         scores |= _answer_marks(sample, outcome.answer)
         text = parse_answer(outcome.answer).text
         return scores | judged(self.judge, extra["judged"], sample.gold.answers[0], text)
+
+    def _wants(self, row: Row) -> bool:
+        of_kind = self.only is None or self.only == (row["type"], row["language"])
+        return of_kind and (self.longest is None or int(row["length"]) <= self.longest)
 
     def _sample(self, row: Row, order: tuple[int, ...], texts: list[Text]) -> Sample:
         documents = {at: text_document(texts[at].title, texts[at].text) for at in order}
@@ -147,5 +154,12 @@ TASKS = (
     Loong(),
     Loong("loong-repaired", as_published=False),
     Loong("loong-packed", max_tokens=128_000),
-    Loong("loong-asked", as_published=False, asked=True),
+    Loong(
+        "loong-filings",
+        as_published=False,
+        asked=True,
+        only=("financial", "en"),
+        longest=100_000,
+    ),
+    Loong("loong-papers", as_published=False, asked=True, only=("paper", "en")),
 )

@@ -127,6 +127,15 @@ def test_the_question_alone_for_the_agent(data: Path) -> None:
     ]
 
 
+def test_rows_of_one_kind_up_to_a_length(data: Path) -> None:
+    found = _samples(data, name="o", only=("financial", "en"), longest=100)
+    assert {(one.tags["source"], one.tags["language"]) for one in found.values()} == {
+        ("financial", "en")
+    }
+    with pytest.raises(DataError):
+        _samples(data, name="o", only=("financial", "en"), longest=99)
+
+
 def test_the_order_is_the_published_shuffles_one_stream_over_all_rows(data: Path) -> None:
     rng = random.Random(SEED)
     for row, order in zip(ROWS, arranged(LoongFiles(data / "loong"), None, len), strict=True):
