@@ -15,11 +15,13 @@ from functools import cached_property
 from documents.rows import BLANKS, Range, cells, holds_figure
 
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_DASH = re.compile(r"[-–—−]+")
+_DASH = re.compile(r"[-–—−]{1,3}")
 _DRAWN = frozenset("-=_–—|:+ \t")
 _WIDE = re.compile(rf"[{BLANKS}]{{3}}|\t")
 _CELL_FIRST, _PIPE_FIRST = re.compile(r"\|\s*[-–—]?\s*\|"), re.compile(r"\|")
 """How a line begins whose first cell is empty: in a table with pipes at its edges, and without."""
+_LONGEST, _LONGEST_CELL = 400, 160
+"""Characters of a row and of its longest cell; more is a paragraph set with gaps."""
 _SHORT = 100
 """Characters of a line that may be a row without figures."""
 _INDENT = 12
@@ -64,18 +66,25 @@ class Line:
         return _DRAWN.issuperset(self.said) and len(self.said.strip("|+ ")) > 2
 
     @cached_property
+    def compact(self) -> bool:
+        """Whether it is short enough for a row."""
+        sizes = [end - start for start, end in self.cells]
+        return max(sizes, default=0) <= _LONGEST_CELL and sum(sizes) <= _LONGEST
+
+    @cached_property
     def figures(self) -> bool:
-        """Whether it is a row with figures, or dashes for them, beside a label or in a column."""
-        if len(self.cells) < 2 and self.indent < _INDENT:
-            return False
-        found = self.cells if self._unlabelled else self.cells[1:]
-        texts = [self.text[slice(*cell)].strip() for cell in found]
-        return any(holds_figure(text) or _DASH.fullmatch(text) for text in texts)
+        """Whether there are figures on it, beside a label or in a column."""
+        return any(holds_figure(text) for text in self._amounts)
+
+    @cached_property
+    def dashes(self) -> bool:
+        """Whether there are dashes on it where figures would be."""
+        return any(_DASH.fullmatch(text) for text in self._amounts)
 
     @cached_property
     def head(self) -> bool:
         """Whether it may stand over columns: cells, none of which is a figure but for years."""
-        if len(self.cells) < 2 or self.rule:
+        if len(self.cells) < 2 or self.rule or not self.compact:
             return False
         texts = [self.text[slice(*cell)].strip() for cell in self.cells]
         wide = self.piped or self.indent >= _INDENT or _WIDE.search(self.said) is not None
@@ -92,7 +101,8 @@ class Line:
     @cached_property
     def row(self) -> bool:
         """Whether it is a row with figures other than the years over columns."""
-        return self.figures and not self.rule and not self.over
+        amounts = self.figures or self.dashes
+        return amounts and self.compact and not self.rule and not self.over
 
     @cached_property
     def aside(self) -> bool:
@@ -100,8 +110,12 @@ class Line:
         return self.head or self.rule or (len(self.cells) == 1 and len(self.said) <= _SHORT)
 
     @property
-    def _unlabelled(self) -> bool:
-        return self.indent >= _INDENT or self.said.startswith("|")
+    def _amounts(self) -> list[str]:
+        """The cells that may be amounts: all but a label's."""
+        if len(self.cells) < 2 and self.indent < _INDENT:
+            return []
+        unlabelled = self.indent >= _INDENT or self.said.startswith("|")
+        return [self.text[slice(*cell)].strip() for cell in self.cells[0 if unlabelled else 1 :]]
 
 
 def tables(lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
@@ -138,7 +152,7 @@ def _end(lines: Sequence[Line], first: int) -> tuple[int, int]:
     end, rows, at = first, 0, first
     while at < len(lines) and at - end <= _BETWEEN and _goes_on(lines[at], lines[first]):
         if lines[at].row and len(lines[at].cells) > 1:  # one alone may be the page's number
-            end, rows = at + 1, rows + 1
+            end, rows = at + 1, rows + lines[at].figures
         at += 1
     return end, rows
 
