@@ -87,12 +87,13 @@ def compared(
     result = _grouped(asked.groups, found) if asked.groups else _ranked(asked.order, found)
     if result is None:
         return None
-    lines = [f"{one.name}: {_said(one)} {one.figure} [{one.held.n}]." for one in found]
+    lines = [f"{one.name}: {_said(one)} {one.figure} [{one.held.n}]" for one in found]
     lacking = {key: meant[key] for key, one in chosen.items() if one is None}
     if lacking:
         names = _names(list(meant.values()))
-        lines.append(f"Not found in the evidence: {'; '.join(names[key] for key in lacking)}.")
-    text = "\n".join([*lines, f"Therefore, the answer is {result}."])
+        lines.append(f"Not found in the evidence: {'; '.join(names[key] for key in lacking)}")
+    lines.append(f"Therefore, the answer is {result}")
+    text = "\n".join(f"{line.removesuffix('.')}." for line in lines)  # a name may end with one
     return Compared(text, asked.item, tuple(lacking))
 
 

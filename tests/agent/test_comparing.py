@@ -52,7 +52,7 @@ ALPHA = {"name": "Alpha Corp", "frame": "(In thousands)", "cash": "1,500", "shor
          "long": "4,000", "shares": "90,000", "loss": "0.30 "}  # fmt: skip
 BRAVO = {"name": "Bravo Inc", "frame": "", "cash": "3,000,000", "short": "2,500,000",
          "long": "5,000,000", "shares": "80,000", "loss": "0.05 "}  # fmt: skip
-CHARLIE = {"name": "Charlie Ltd", "frame": "(In millions)", "cash": "2", "short": "1",
+CHARLIE = {"name": "Charlie Ltd.", "frame": "(In millions)", "cash": "2", "short": "1",
            "long": "3", "shares": "70,000", "loss": "0.20 "}  # fmt: skip
 
 
@@ -85,19 +85,19 @@ ALL = made(ALPHA, BRAVO, CHARLIE)
     [
         ("Which company has the highest total liabilities?", "Bravo Inc, $5,000,000 [2]"),
         ("Which of these companies has the lowest 'Total Liabilities'?",
-         "Charlie Ltd, $3 million [3]"),
+         "Charlie Ltd., $3 million [3]"),
         ("Which company has the largest total current liabilities?",
          "Alpha Corp, 2,600 thousand [1]"),
         ("Which firm had the lowest basic earnings per share?", "Alpha Corp, ($0.30) [1]"),
         ("List the cash and cash equivalents of each of the companies in ascending order.",
-         "$1,500 thousand (Alpha Corp), $2 million (Charlie Ltd), $3,000,000 (Bravo Inc)"),
+         "$1,500 thousand (Alpha Corp), $2 million (Charlie Ltd.), $3,000,000 (Bravo Inc)"),
         ("Categorize the companies by 'total liabilities' into the following groups: high (over "
          "$4,500,000), medium (over $3,500,000 and below $4,500,000) and low (below $3.5 million). "
          "Each company is in one group.",
          "high: Bravo Inc; medium: Alpha Corp; low: Charlie Ltd"),
         ("Group the companies by net loss per share into these groups: negative, neutral (0), "
          "positive.",
-         "negative: Alpha Corp, Bravo Inc, Charlie Ltd; neutral: none; positive: none"),
+         "negative: Alpha Corp, Bravo Inc, Charlie Ltd.; neutral: none; positive: none"),
     ],
 )  # fmt: skip
 def test_what_the_rows_of_all_documents_say(question: str, answer: str) -> None:
@@ -112,13 +112,13 @@ def test_each_figure_is_told_with_its_row_its_period_and_its_evidence() -> None:
     assert found.text.split("\n")[:-1] == [
         "Alpha Corp: Total liabilities (March 31, 2024) $4,000 thousand [1].",
         "Bravo Inc: Total liabilities (March 31, 2024) $5,000,000 [2].",
-        "Charlie Ltd: Total liabilities (March 31, 2024) $3 million [3].",
+        "Charlie Ltd.: Total liabilities (March 31, 2024) $3 million [3].",
     ]
 
 
 def test_the_year_that_is_asked_for_is_compared() -> None:
     found = asked("Which company had the highest total liabilities in 2023?", ALL)
-    assert found is not None and "Charlie Ltd, $3,333 million" in found.text
+    assert found is not None and "Charlie Ltd., $3,333 million" in found.text
     assert asked("Which company had the highest total liabilities in 2019?", ALL) is None
 
 
