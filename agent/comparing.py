@@ -77,10 +77,11 @@ def compared(
     """What the question asks for; None where it compares nothing, where most documents have no
     figure in the evidence, or where it cannot be told for sure which is more."""
     asked = comparison(question)
-    meant = _meant(question, documents)
-    if asked is None or len(meant) < _LEAST_DOCUMENTS:
+    if asked is None:
         return None
-    chosen = _all_chosen(asked, question, evidence, meant)
+    meant = _meant(question, documents)
+    names = _names(list(meant.values()))
+    chosen = _all_chosen(asked, question, evidence, meant, names)
     found = [one for one in chosen.values() if one is not None]
     if len(found) < _LEAST_DOCUMENTS or 2 * len(found) <= len(chosen) or _doubted(found):
         return None
@@ -88,13 +89,12 @@ def compared(
     if result is None:
         return None
     lines = [f"{one.name}: {_said(one)} {one.figure} [{one.held.n}]" for one in found]
-    lacking = {key: meant[key] for key, one in chosen.items() if one is None}
+    lacking = tuple(key for key, one in chosen.items() if one is None)
     if lacking:
-        names = _names(list(meant.values()))
         lines.append(f"Not found in the evidence: {'; '.join(names[key] for key in lacking)}")
     lines.append(f"Therefore, the answer is {result}")
     text = "\n".join(f"{line.removesuffix('.')}." for line in lines)  # a name may end with one
-    return Compared(text, asked.item, tuple(lacking))
+    return Compared(text, asked.item, lacking)
 
 
 def _all_chosen(
@@ -102,9 +102,9 @@ def _all_chosen(
     question: str,
     evidence: Sequence[Evidence],
     documents: Mapping[str, Document],
+    names: Mapping[str, str],
 ) -> dict[str, _Chosen | None]:
     """Each document's figure, as far as the evidence has it."""
-    names = _names(list(documents.values()))
     rows = list(held_rows(evidence, documents))
     found: dict[str, _Chosen | None] = {}
     for key, document in documents.items():
