@@ -41,11 +41,10 @@ from compressor.training.runs import (
     rate_at,
     read_toml,
 )
-from compressor.training.steps import focal, resumed, save
+from compressor.training.steps import batches, focal, resumed, save
 from documents.errors import DataError
 
 Say = Callable[[str], None]
-HELD_WINDOWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,8 @@ class Config:
     positive_share: float
     checkpoint_steps: int
     log_steps: int
+    held_windows: int
+    workers: int
     threads: int
     bf16: bool
     sources: dict[str, float]
@@ -167,6 +168,7 @@ def train(config: Config, say: Say = print) -> Path:
     reader = CprsInput(tokenizer, config.window_tokens)
     corpus = load(Path(config.data))
     sampler = Sampler(corpus, config.sources, config.positive_share)
+    read = partial(drawn, config, sampler, (reader, tokenizer))
     device, dtype = device_and_dtype("auto" if config.bf16 else "fp32")
     bf16 = dtype is torch.bfloat16
     model = begun(config, base).to(device)
@@ -180,12 +182,9 @@ def train(config: Config, say: Say = print) -> Path:
     first, gone = resumed(model, optimizer, out)
     log, write = Log(out, first), partial(save_model, model, dtype=torch.float16)
     started, tokens, step = time.monotonic() - gone, 0, first
-    while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
-        rng = random.Random(config.seed * 1_000_003 + step)
-        size = rng.choice(config.window_characters)
-        count = max(1, config.batch_tokens // (size // 4 + reader.prompt_tokens + 40))
-        examples = sampler.examples(rng, size, count)
-        batch = encode(reader, tokenizer, examples, config, rng)
+    for batch in batches(read, first, config.max_steps, config.workers):
+        if time.monotonic() - started >= config.max_minutes * 60:
+            break
         rate = rate_at(config, step, time.monotonic() - started)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -209,6 +208,16 @@ def train(config: Config, say: Say = print) -> Path:
     save(write, model, optimizer, tokenizer, out, step=step, seconds=seconds)
     log.close()
     return out / "checkpoint"
+
+
+def drawn(
+    config: Config, sampler: Sampler, readers: tuple[CprsInput, Tokenizer], step: int
+) -> Batch:
+    """The windows of one step."""
+    rng = random.Random(config.seed * 1_000_003 + step)
+    size = rng.choice(config.window_characters)
+    count = max(1, config.batch_tokens // (size // 4 + readers[0].prompt_tokens + 40))
+    return encode(*readers, sampler.examples(rng, size, count), config, rng)
 
 
 def measured(
@@ -236,8 +245,9 @@ def _held_batches(
     except DataError:
         return []
     whole = replace(config, masked_share=0.0)
-    drawn = [sampler.examples(rng, size, HELD_WINDOWS) for size in config.window_characters]
-    return [encode(reader, tokenizer, examples, whole, rng) for examples in drawn]
+    count = config.held_windows
+    windows = [sampler.examples(rng, size, count) for size in config.window_characters]
+    return [encode(reader, tokenizer, examples, whole, rng) for examples in windows]
 
 
 def _weights(name: str) -> Path:

@@ -89,6 +89,11 @@ def put_aside(doc: str) -> bool:
     return _part(doc) == 1
 
 
+def usable(doc: str) -> bool:
+    """Whether a document may be trained on."""
+    return not held_back(doc) and not put_aside(doc)
+
+
 def _part(doc: str) -> int:
     number = int(hashlib.sha256(doc.encode()).hexdigest()[:8], 16)
     return number % (5 if doc.startswith("tatqa") else 10)
@@ -189,15 +194,16 @@ def cut_window(text: str, around: int, size: int, rng: random.Random) -> Range:
 
 class Sampler:
     """Draws labelled windows. ``share`` maps sources to how often each is drawn; ``held``: from
-    the documents held back, and from no others."""
+    the documents held back, else from those that are neither held back nor put aside."""
 
     def __init__(
         self, corpus: Corpus, share: dict[str, float], positive_share: float, held: bool = False
     ) -> None:
         self.corpus = corpus
         self.positive_share = positive_share
+        chosen = held_back if held else usable
         self.questions = {
-            source: [q for q in rows if held_back(q.doc) is held and q.doc in corpus.texts]
+            source: [q for q in rows if chosen(q.doc) and q.doc in corpus.texts]
             for source, rows in corpus.questions.items()
         }
         self.tables = [
@@ -214,7 +220,7 @@ class Sampler:
         self.share = {s: w for s, w in share.items() if s in have}
         if not self.share:
             raise DataError(
-                f"No questions {'in' if held else 'outside'} the held-back documents.",
+                f"No questions over documents {'held back' if held else 'to train on'}.",
                 "Give a folder with questions of the sources that the configuration names.",
             )
 

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from compressor.training.data import STOPWORDS, Question, Range, touch, widened
-from compressor.training.passages import Piece, Pool, source_of, usable
+from compressor.training.data import STOPWORDS, Question, Range, touch, usable, widened
+from compressor.training.passages import Piece, Pool, source_of
 from compressor.training.replies import holds, words
 
 BETWEEN = "\n\n"

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from compressor.sentences import sentences, trim
-from compressor.training.data import CELLS, Corpus, Range, cut_window, held_back, put_aside
+from compressor.training.data import CELLS, Corpus, Range, cut_window, usable
 from compressor.training.replies import words
 from documents.errors import DataError
 
@@ -32,11 +32,6 @@ class Piece:
     def key(self) -> str:
         """Its name in a journal."""
         return f"{self.start} {self.end} {self.doc}"
-
-
-def usable(doc: str) -> bool:
-    """Whether a document may be trained on."""
-    return not held_back(doc) and not put_aside(doc)
 
 
 def source_of(doc: str) -> str:

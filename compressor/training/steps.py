@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+T = TypeVar("T")
 
 OLD = "checkpoint.old"
 """The checkpoint before, while the next one takes its place."""
+
+
+class _Steps(Dataset[T]):
+    """What each step is trained on, by its number."""
+
+    def __init__(self, make: Callable[[int], T]) -> None:
+        self._make = make
+
+    def __getitem__(self, step: int) -> T:
+        return self._make(step)
+
+
+def batches(make: Callable[[int], T], first: int, last: int, workers: int) -> Iterable[T]:
+    """``make(step)`` of the steps ``first`` to ``last``, in order. It is called by so many
+    processes beside this one, which a GPU needs that is faster than one can read; 0: by this one.
+    """
+    steps = range(first, last)
+    return DataLoader(_Steps(make), batch_size=None, sampler=steps, num_workers=workers)
 
 
 def focal(entropy: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from compressor.training.data import SYNTHETIC, Corpus, Question, merged_ranges, widened
+from compressor.training.data import SYNTHETIC, Corpus, Question, merged_ranges, usable, widened
 from compressor.training.joins import (
     BETWEEN,
     Pair,
@@ -43,7 +43,7 @@ from compressor.training.joins import (
     pairs,
     text_of,
 )
-from compressor.training.passages import Piece, Pool, passage, usable
+from compressor.training.passages import Piece, Pool, passage
 from compressor.training.replies import ASK, JOIN, MALFORMED, Filter, Generate, parsed, place
 from documents.errors import DataError, SettingsError
 from documents.storage import drop_cut_line

@@ -42,7 +42,7 @@ from compressor.training.runs import (
     rate_at,
     read_toml,
 )
-from compressor.training.steps import focal, resumed, save
+from compressor.training.steps import batches, focal, resumed, save
 from documents.errors import DataError
 
 Say = Callable[[str], None]
@@ -73,6 +73,8 @@ class Config:
     positive_share: float
     checkpoint_steps: int
     log_steps: int
+    held_windows: int
+    workers: int
     threads: int
     bf16: bool
     attention: str
@@ -217,6 +219,7 @@ def train(config: Config, say: Say = print) -> Path:
     corpus = load(Path(config.data))
     sampler = Sampler(corpus, config.sources, config.positive_share)
     held = held_batches(config, corpus, tokenizer)
+    read = partial(drawn, config, sampler, tokenizer)
     device, dtype = device_and_dtype("auto" if config.bf16 else "fp32")
     model, bf16 = begun(config, base).to(device), dtype is torch.bfloat16
     optimizer = torch.optim.AdamW(
@@ -231,11 +234,9 @@ def train(config: Config, say: Say = print) -> Path:
     first, gone = resumed(model, optimizer, out)
     log, write = Log(out, first), partial(save_model, model)
     started, tokens, step = time.monotonic() - gone, 0, first
-    while step < config.max_steps and time.monotonic() - started < config.max_minutes * 60:
-        rng = random.Random(config.seed * 1_000_003 + step)
-        size = rng.choice(config.window_characters)
-        count = max(2, config.batch_tokens // (size // 4 + 40))
-        batch = encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
+    for batch in batches(read, first, config.max_steps, config.workers):
+        if time.monotonic() - started >= config.max_minutes * 60:
+            break
         rate = rate_at(config, step, time.monotonic() - started)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -261,6 +262,14 @@ def train(config: Config, say: Say = print) -> Path:
     return out / "checkpoint"
 
 
+def drawn(config: Config, sampler: Sampler, tokenizer: Tokenizer, step: int) -> Batch:
+    """The windows of one step."""
+    rng = random.Random(config.seed * 1_000_003 + step)
+    size = rng.choice(config.window_characters)
+    count = max(2, config.batch_tokens // (size // 4 + 40))
+    return encode(tokenizer, sampler.examples(rng, size, count), config.masked_share, rng)
+
+
 def held_batches(config: Config, corpus: Corpus, tokenizer: Tokenizer) -> list[Batch]:
     """Windows of the documents held back, the same ones in every run; none where no source of the
     configuration has any."""
@@ -269,8 +278,9 @@ def held_batches(config: Config, corpus: Corpus, tokenizer: Tokenizer) -> list[B
         sampler = Sampler(corpus, config.sources, config.positive_share, held=True)
     except DataError:
         return []
-    drawn = [sampler.examples(rng, size, 8) for size in config.window_characters]
-    return [encode(tokenizer, examples, 0.0, rng) for examples in drawn]
+    count = config.held_windows
+    windows = [sampler.examples(rng, size, count) for size in config.window_characters]
+    return [encode(tokenizer, examples, 0.0, rng) for examples in windows]
 
 
 def measured(model: CriticModel, held: list[Batch], bf16: bool) -> dict[str, float]:
