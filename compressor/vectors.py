@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import mmap
 import os
 import tempfile
 import weakref
@@ -102,6 +103,13 @@ class Draft:
             self.vectors.flush()
             self._fresh.replace(self._path)
             self._done()
+
+
+def let_go(vectors: NDArray[np.float16]) -> None:
+    """Take mapped vectors out of memory; they come from the disk again where they are used."""
+    mapped = vectors.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def _read(path: Path, load: Callable[[Path], NDArray[np.float16]]) -> NDArray[np.float16] | None:

@@ -24,7 +24,7 @@ from compressor.config import CompressorConfig
 from compressor.critics.base import TokenScores
 from compressor.critics.small import HEADER_TOKENS, SmallCritic, told
 from compressor.instruction import Instruction
-from compressor.vectors import Draft, VectorCache
+from compressor.vectors import Draft, VectorCache, let_go
 from compressor.windows import Prepared, Window, cut
 from documents.progress import never_cancelled
 from documents.storage import hash_file
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import torch
 
 SPECIAL_TOKENS = 3
+MAPPED_ROWS = 1 << 15
+"""Of states on the disk that are in memory at once, about: 24 MiB of 384 wide ones."""
 
 
 class ApartCritic(SmallCritic):
@@ -128,6 +130,7 @@ class States:
         self._vectors: NDArray[np.float16] | None = None
         self._draft: Draft | None = None
         self._missing: set[int] = set()
+        self._touched = 0
         if cache is None or not windows:
             return
         digest = hashlib.sha256(made_by.encode() + prepared.ids.tobytes())
@@ -142,17 +145,25 @@ class States:
         """A window's states, where they are there."""
         if self._vectors is None or window.first in self._missing:
             return None
+        self._touch(self._vectors, window)
         return self._vectors[self._place(window)]
 
     def put(self, window: Window, states: NDArray[np.float16]) -> None:
         """Keep a window's states."""
         if self._vectors is None or window.first not in self._missing:
             return
+        self._touch(self._vectors, window)
         self._vectors[self._place(window)] = states
         self._missing.remove(window.first)
         if self._draft and not self._missing:
             self._draft.finish()
             self._draft = None
+
+    def _touch(self, vectors: NDArray[np.float16], window: Window) -> None:
+        self._touched += row_length(window)
+        if self._touched > MAPPED_ROWS:
+            let_go(vectors)
+            self._touched = 0
 
     def _place(self, window: Window) -> slice:
         end = self._ends[window.first]

@@ -22,7 +22,9 @@ def load_critic(config: CompressorConfig, cache: VectorCache | None = None) -> C
     """The critic that ``config.critic`` holds; without one, longdoc's own.
 
     Raises `ModelUnavailableError` where a file is missing, `ModelError` where one is broken."""
-    said = _config_of(config.critic) if config.critic else {}
+    from compressor.critics.small import CHECKPOINT, SmallCritic
+
+    said = _config_of(config.critic or CHECKPOINT)
     if said.get("model_type") in CPRS_MODEL_TYPES:
         from compressor.critics.qwen import QwenCritic
 
@@ -31,8 +33,6 @@ def load_critic(config: CompressorConfig, cache: VectorCache | None = None) -> C
         from compressor.critics.apart import ApartCritic
 
         return ApartCritic(config, cache)
-    from compressor.critics.small import SmallCritic
-
     return SmallCritic(config, cache)
 
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from compressor import Compressor, CompressorConfig, Instruction
+from compressor.critics import apart
 from compressor.critics.apart import ApartCritic, row_length
 from compressor.critics.encoder import CriticModel, load_model, save_model
 from compressor.critics.load import load_critic
@@ -32,10 +33,20 @@ OTHER = Instruction(), "What does the harbour office charge for a berth?"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed critic, read apart (which it was not trained for)."""
+    """The committed critic in single precision, without its fusion."""
     model = load_model(CHECKPOINT)
-    model.config.apart_layers = LAYERS
     made = tmp_path_factory.mktemp("apart")
+    save_model(model, made, torch.float32)
+    shutil.copy(CHECKPOINT / "tokenizer.json", made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same read together (which it was not trained for)."""
+    model = load_model(CHECKPOINT)
+    model.config.apart_layers = 0
+    made = tmp_path_factory.mktemp("joint")
     save_model(model, made, torch.float32)
     shutil.copy(CHECKPOINT / "tokenizer.json", made)
     return made
@@ -157,9 +168,11 @@ def test_the_critic_says_what_its_network_says_in_training(folder: Path) -> None
     assert np.allclose(said.keep, expected, atol=2e-2)  # the states in half precision
 
 
+@pytest.mark.parametrize("rows", [apart.MAPPED_ROWS, 1])
 def test_a_later_question_reads_the_lower_layers_from_disk_and_finds_the_same(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
 ) -> None:
+    monkeypatch.setattr(apart, "MAPPED_ROWS", rows)
     config = CompressorConfig(critic=folder, similarity=False)
     first = Compressor(config, cache=tmp_path / "one").compress(*OTHER, [document()])
     asked = Compressor(config, cache=tmp_path / "two")
@@ -204,9 +217,11 @@ def test_windows_are_the_same_for_every_question(folder: Path) -> None:
     assert max(map(row_length, one)) <= CompressorConfig().window_tokens
 
 
-def test_its_checkpoint_says_so(folder: Path) -> None:
+def test_its_checkpoint_says_so(folder: Path, joint: Path) -> None:
     assert json.loads((folder / "config.json").read_text())["apart_layers"] == LAYERS
-    assert not isinstance(load_critic(CompressorConfig(similarity=False)), ApartCritic)
+    assert isinstance(load_critic(CompressorConfig(similarity=False)), ApartCritic)
+    together = CompressorConfig(critic=joint, similarity=False)
+    assert not isinstance(load_critic(together), ApartCritic)
 
 
 @pytest.mark.parametrize("torn", [b"", b"PK\x03\x04torn", b"\x93NUMPY\x01"])
