@@ -38,6 +38,7 @@ from compressor.training.data import (
 )
 from compressor.training.haystacks import haystacks
 from compressor.training.runs import IGNORED, B, E, I, O, label, rate_at, read_toml
+from compressor.training.steps import batches
 from compressor.training.tables import (
     TableQuestion,
     draw_table,
@@ -181,6 +182,16 @@ def test_nothing_held_back_or_put_aside_is_drawn(data: Path) -> None:
     for place in PLACES:
         if not usable(f"tatqa:{place}"):
             assert f"{place}\n" not in drawn
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_steps_come_in_order_however_many_read_them(data: Path, workers: int) -> None:
+    sampler = Sampler(load(data), SHARE, 0.5)
+
+    def windows(step: int) -> list[str]:
+        return [each.text for each in sampler.examples(Random(step), 300, 2)]
+
+    assert list(batches(windows, 3, 9, workers)) == [windows(step) for step in range(3, 9)]
 
 
 def test_what_is_drawn_is_marked_where_it_answers(data: Path) -> None:
