@@ -1,6 +1,7 @@
 """Evidence kept: the measure of a context that touching pages or dumping lines cannot fool.
 
-With gold spans it is the share of their characters that stand inside selected spans. With gold
+With gold spans it is the share of their characters that stand inside selected spans, or in the
+header cells over the table rows among these: every context shows them with the rows. With gold
 pages only, the figures, dates and names of the answer must stand inside a selected span *on a
 gold page*. One short line of every page touches all pages and keeps no evidence. With neither,
 only figures of three digits and more count, which are seldom met by chance.
@@ -36,7 +37,8 @@ def evidence_kept(
     """``kept``, the share of gold evidence inside the selected spans, and ``found``, 1 if that
     is at least 90%. Empty where nothing says what the evidence is."""
     if gold.spans:
-        kept = characters_kept(gold.spans, selected, documents)
+        shown = [*selected, *column_heads(selected, documents)]
+        kept = characters_kept(gold.spans, shown, documents)
     elif gold.pages and (marks := answer_marks(gold.answers)):
         kept = marks_on_pages(marks, gold.pages, selected, documents)
     elif (
@@ -48,6 +50,18 @@ def evidence_kept(
     else:
         return {}
     return {"kept": kept, "found": float(kept >= ENOUGH)}
+
+
+def column_heads(selected: Iterable[Span], documents: Mapping[str, Document]) -> list[Span]:
+    """The header cells over the table rows that selected spans touch."""
+    found = {
+        (span.document, cell): None
+        for span in selected
+        for block in documents[span.document].blocks_in(span.start, span.end)
+        if block.kind == "table_row"
+        for cell in block.header
+    }
+    return [Span(document, start, end) for document, (start, end) in found]
 
 
 def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> frozenset[str]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from documents import Document, Page, Span
+from documents.document import Block
 from evals.methods import NAMES, Methods
 from evals.metrics.evidence import (
     answer_marks,
@@ -43,6 +44,22 @@ def test_found_from_nine_tenths_on() -> None:
     assert evidence_kept(gold, [span(0, 9)], DOCS) == {"kept": pytest.approx(8 / 9), "found": 0}
     assert evidence_kept(gold, [span(0, 10)], DOCS) == {"kept": 1, "found": 1}
     assert evidence_kept(Gold(), [span(0, 10)], DOCS) == {}
+
+
+def test_the_heads_over_a_selected_row_are_shown_with_it() -> None:
+    text = "Item | 2019 | 2018\nRevenue | 12 | 10\nCosts | 7 | 6\n"
+    heads = ((0, 4), (7, 11), (14, 18))
+    rows = [
+        Block("table_row", 0, 18, 0),
+        Block("table_row", 19, 36, 0, header=heads),
+        Block("table_row", 37, 50, 0, header=heads),
+    ]
+    docs = {"t": Document("t", "t.txt", text, (), tuple(rows))}
+    years = Gold((), (Span("t", 7, 11), Span("t", 14, 18)))
+    assert evidence_kept(years, [Span("t", 19, 36)], docs) == {"kept": 1, "found": 1}
+    assert evidence_kept(years, [Span("t", 50, 51)], docs) == {"kept": 0, "found": 0}
+    costs = Gold((), (Span("t", 37, 50),))
+    assert evidence_kept(costs, [Span("t", 19, 36)], docs)["kept"] == 0
 
 
 def paged() -> Document:
