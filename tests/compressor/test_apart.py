@@ -26,6 +26,7 @@ from compressor.vectors import VectorCache
 from documents.document import Block, Document
 from documents.progress import never_cancelled
 
+APART = CHECKPOINT.with_name("minilm-critic-apart")
 LAYERS = 4
 ASKED = Instruction(), "Who is the keeper of the lighthouse?"
 OTHER = Instruction(), "What does the harbour office charge for a berth?"
@@ -33,20 +34,9 @@ OTHER = Instruction(), "What does the harbour office charge for a berth?"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The committed critic in single precision, without its fusion."""
-    model = load_model(CHECKPOINT)
+    """The committed critic that reads apart, in single precision, without its fusion."""
+    model = load_model(APART)
     made = tmp_path_factory.mktemp("apart")
-    save_model(model, made, torch.float32)
-    shutil.copy(CHECKPOINT / "tokenizer.json", made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def joint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same read together (which it was not trained for)."""
-    model = load_model(CHECKPOINT)
-    model.config.apart_layers = 0
-    made = tmp_path_factory.mktemp("joint")
     save_model(model, made, torch.float32)
     shutil.copy(CHECKPOINT / "tokenizer.json", made)
     return made
@@ -217,11 +207,10 @@ def test_windows_are_the_same_for_every_question(folder: Path) -> None:
     assert max(map(row_length, one)) <= CompressorConfig().window_tokens
 
 
-def test_its_checkpoint_says_so(folder: Path, joint: Path) -> None:
+def test_its_checkpoint_says_so(folder: Path) -> None:
     assert json.loads((folder / "config.json").read_text())["apart_layers"] == LAYERS
-    assert isinstance(load_critic(CompressorConfig(similarity=False)), ApartCritic)
-    together = CompressorConfig(critic=joint, similarity=False)
-    assert not isinstance(load_critic(together), ApartCritic)
+    assert isinstance(load_critic(CompressorConfig(critic=folder, similarity=False)), ApartCritic)
+    assert not isinstance(load_critic(CompressorConfig(similarity=False)), ApartCritic)
 
 
 @pytest.mark.parametrize("torn", [b"", b"PK\x03\x04torn", b"\x93NUMPY\x01"])
