@@ -110,8 +110,9 @@ def render(evidence: Sequence[Evidence], documents: Documents) -> str:
     return "\n\n".join(parts)
 
 
-def column_heads(document: Document, span: Span) -> tuple[str, ...]:
-    """The header cells over the table rows in the span, each once."""
+def head_cells(document: Document, span: Span) -> tuple[tuple[int, int], ...]:
+    """The header cells over the table rows in the span, each once, as ranges of the text; those
+    that stand in the span themselves are left out."""
     heads = {
         cell: None
         for block in document.blocks_in(span.start, span.end)
@@ -119,7 +120,13 @@ def column_heads(document: Document, span: Span) -> tuple[str, ...]:
         for cell in block.header
         if not span.start <= cell[0] < span.end
     }
-    return tuple(" ".join(document.text[start:end].split()) for start, end in heads)
+    return tuple(heads)
+
+
+def column_heads(document: Document, span: Span) -> tuple[str, ...]:
+    """What the header cells over the table rows in the span say."""
+    cells = head_cells(document, span)
+    return tuple(" ".join(document.text[start:end].split()) for start, end in cells)
 
 
 def pages_from_one(document: Document, span: Span) -> list[int]:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 
 from agent.checking import names
+from agent.context import head_cells
 from agent.figures import numbers
 from documents import Document, Span
 from evals.samples import Gold, Scores
@@ -37,8 +38,12 @@ def evidence_kept(
     """``kept``, the share of gold evidence inside the selected spans, and ``found``, 1 if that
     is at least 90%. Empty where nothing says what the evidence is."""
     if gold.spans:
-        shown = [*selected, *column_heads(selected, documents)]
-        kept = characters_kept(gold.spans, shown, documents)
+        heads = [
+            documents[each.document].span(*cell)
+            for each in selected
+            for cell in head_cells(documents[each.document], each)
+        ]
+        kept = characters_kept(gold.spans, [*selected, *heads], documents)
     elif gold.pages and (marks := answer_marks(gold.answers)):
         kept = marks_on_pages(marks, gold.pages, selected, documents)
     elif (
@@ -50,18 +55,6 @@ def evidence_kept(
     else:
         return {}
     return {"kept": kept, "found": float(kept >= ENOUGH)}
-
-
-def column_heads(selected: Iterable[Span], documents: Mapping[str, Document]) -> list[Span]:
-    """The header cells over the table rows that selected spans touch."""
-    found = {
-        (span.document, cell): None
-        for span in selected
-        for block in documents[span.document].blocks_in(span.start, span.end)
-        if block.kind == "table_row"
-        for cell in block.header
-    }
-    return [Span(document, start, end) for document, (start, end) in found]
 
 
 def telling_figures(answers: Iterable[str], documents: Iterable[Document]) -> frozenset[str]:

@@ -154,9 +154,9 @@ def texts(found: Compression, *documents: Document) -> list[str]:
 def test_the_sentence_that_answers_is_among_the_first(
     compressor: Compressor, report: Document, question: str, answer: str
 ) -> None:
-    """Of fifty sentences among the best four."""
+    """Of fifty sentences among the best three: the first critic favours a window's beginning."""
     found = texts(compressor.compress(SENTENCE, question, [report]), report)
-    assert any(answer in text for text in found[:4])
+    assert any(answer in text for text in found[:3])
 
 
 @pytest.mark.parametrize(

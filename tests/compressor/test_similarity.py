@@ -30,8 +30,6 @@ from documents.document import Block, Document
 from documents.progress import never_cancelled, no_progress
 
 WATCH = (no_progress, never_cancelled)
-VECTORS = "*-all-minilm-l6-v2-*.npy"
-"""The files of sentences' vectors: what the critic's lower layers made of a text lies beside."""
 LINES = [
     "The lease of the warehouse ends in 2031.",
     "Cats sleep for most of the day.",
@@ -94,14 +92,14 @@ def test_vectors_are_made_once(critic: SmallCritic, tmp_path: Path) -> None:
     config = CompressorConfig(critic=fused_critic(tmp_path / "critic"))
     kept = tmp_path / "kept"
     first = Compressor(config, cache=kept).compress(Instruction(), "lease?", [document(LINES)])
-    files = list(kept.glob(VECTORS))
+    files = list(kept.iterdir())
     assert len(files) == 1 and np.load(files[0]).shape == (4, 384)
     np.save(files[0], np.flipud(np.load(files[0])))  # so that a reading of it shows
     again = Compressor(config, cache=kept).compress(Instruction(), "lease?", [document(LINES)])
     assert [u.span for u in first.units] != [u.span for u in again.units]
     changed = document([*LINES[:3], "The choir sang four songs."])
     Compressor(config, cache=kept).compress(Instruction(), "lease?", [changed])
-    assert len(list(kept.glob(VECTORS))) == 2
+    assert len(list(kept.iterdir())) == 2
     Compressor(config, cache=kept).forget("id")
     assert not list(kept.iterdir())
 
