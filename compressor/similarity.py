@@ -16,14 +16,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compressor.config import CompressorConfig
+from compressor.critics.load import device_and_dtype
 from compressor.vectors import VectorCache
 from compressor.windows import Prepared
 from documents.progress import IsCancelled, Progress, check
+
+if TYPE_CHECKING:
+    import torch
 
 CHUNK_TOKENS = 100
 """Neighbouring sentences are read together up to this size: "it" then has a meaning."""
@@ -73,21 +79,19 @@ class Fusion:
 
 class SentenceEncoder:
     """A sentence-transformers BERT from a folder of its files, with mean pooling. Its tokenizer has
-    to be the critic's: it reads a prepared document's tokens."""
+    to be the critic's: it reads a prepared document's tokens. It computes in what the critic does."""
 
-    def __init__(self, folder: Path, special: tuple[int, int], batch_tokens: int) -> None:
-        import torch
+    def __init__(self, folder: Path, special: tuple[int, int], config: CompressorConfig) -> None:
         from transformers import AutoModel
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        dtype = torch.bfloat16 if self._device == "cuda" else torch.float32
+        self._device, dtype = device_and_dtype(config.dtype)
         model = AutoModel.from_pretrained(folder, dtype=dtype, local_files_only=True)
         self._model: torch.nn.Module = model.to(self._device).eval()
         self._width = int(model.config.hidden_size)
         self._cls, self._sep = special
-        self._batch_tokens = batch_tokens
+        self._batch_tokens = config.batch_tokens
 
     def question(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """A question's vector, float32 [width], of length 1."""

@@ -108,8 +108,8 @@ class Bench:
         self._plain = Plain(folder, self.device, self.dtype)
         encoder = Fusion.read(folder / small.FUSION).encoder
         special = (self._plain.cls, self._plain.sep)
-        batch = PARTS_AT_ONCE * (PART_TOKENS + 2)
-        self._encoder = SentenceEncoder(ensure(encoder), special, batch)
+        like_rag = replace(config, batch_tokens=PARTS_AT_ONCE * (PART_TOKENS + 2))
+        self._encoder = SentenceEncoder(ensure(encoder), special, like_rag)
 
     def rows(self) -> Iterator[Row]:
         """One for each length, the shortest first, after one to warm up."""

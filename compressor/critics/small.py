@@ -159,7 +159,7 @@ class SmallCritic:
             return np.zeros(len(units[0]), np.float32)
         if self._similarity is None:
             special, name = (self._cls, self._sep), self._fusion.encoder
-            encoder = SentenceEncoder(ensure(name), special, self._config.batch_tokens)
+            encoder = SentenceEncoder(ensure(name), special, self._config)
             self._similarity = Similarity(encoder, name, self._cache)
         words = self._ids(asked[0].wanted(asked[1]))
         return self._similarity.cosines(words, prepared, units, *watch)
