@@ -191,12 +191,13 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...")],
     collection: Annotated[str, typer.Option(help="put them into this collection")] = "",
     password: Password = "",
+    prepare: Annotated[bool, typer.Option(help="make now what questions will need")] = True,
     as_json: AsJson = False,
 ) -> None:
     """Read files into the library. The same bytes are read once; a killed read goes on."""
     from app import library as room
 
-    room.ingest(paths, collection, password, as_json)
+    room.ingest(paths, collection, password, prepare=prepare, as_json=as_json)
 
 
 @library.callback()

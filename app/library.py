@@ -9,20 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import weights
-from app.service import Service
+from app.service import Service, Watch
 from app.settings import load_settings
 from app.stopping import stoppable
-from app.terminal import Bars, write, write_json
+from app.terminal import Bars, say, write, write_json
 from documents import Document, DocumentInfo
-from documents.errors import Cancelled, LongdocError
+from documents.errors import Cancelled, LongdocError, ModelError
 
 MEBI = 2**20
 
 
-def ingest(paths: Sequence[Path], collection: str, password: str, as_json: bool) -> None:
-    """Read every file; one that cannot be read does not keep the others out."""
+def ingest(
+    paths: Sequence[Path], collection: str, password: str, *, prepare: bool, as_json: bool
+) -> None:
+    """Read every file; one that cannot be read does not keep the others out. Then ``prepare``
+    them for questions."""
     service = Service(load_settings())
     failed: LongdocError | None = None
+    read: dict[str, Document] = {}
     with stoppable() as cancelled, Bars() as bars:
         for path in paths:
             try:
@@ -39,6 +43,11 @@ def ingest(paths: Sequence[Path], collection: str, password: str, as_json: bool)
                 service.store.add_to_collection(collection, [document.id])
             bars.hide()
             _read(service, document, as_json)
+            read[document.id] = document
+        for document in read.values() if prepare else ():
+            if not _ready(service, document, Watch(progress=bars, cancelled=cancelled)):
+                break
+            bars.hide()
     if failed is not None:
         sys.exit(failed.exit_code)
 
@@ -114,6 +123,16 @@ def _read(service: Service, document: Document, as_json: bool) -> None:
     if info.pages_without_text:
         pages = ", ".join(str(page + 1) for page in info.pages_without_text)
         write(f"    no text layer on page {pages}: what stands there cannot be searched")
+
+
+def _ready(service: Service, document: Document, watch: Watch) -> bool:
+    """Whether it could be prepared: what cannot be now is done for the first question."""
+    try:
+        service.ready(document, watch=watch)
+    except ModelError as error:
+        say(f"Not prepared for questions: {error.message} {error.hint}")
+        return False
+    return True
 
 
 def _failed(path: Path, error: LongdocError, as_json: bool) -> None:

@@ -1,4 +1,5 @@
-"""Files handed over in the web page, read into the library in the background, one at a time.
+"""Files handed over in the web page, read into the library in the background, one at a time, and
+then made ready for questions.
 
 A browser that goes away stops nothing: the reading belongs to the process, not to the page.
 """
@@ -12,10 +13,11 @@ import shutil
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from documents import DocumentStore
+from documents import Document, DocumentStore
 from documents.errors import Cancelled, EncryptedError, LongdocError, unexpected
 from documents.storage import storage_errors
 
@@ -46,10 +48,15 @@ class Upload:
 
 
 class Uploads:
-    """The uploads of this process. Threads may share it."""
+    """The uploads of this process. Threads may share it. ``ready`` is called with each document
+    once it can be asked about; its errors are only logged, as the first question meets them too.
+    """
 
-    def __init__(self, store: DocumentStore) -> None:
+    def __init__(
+        self, store: DocumentStore, ready: Callable[[Document], None] | None = None
+    ) -> None:
         self._store = store
+        self._ready = ready
         self._folder = store.home / "uploads"
         self._uploads: dict[str, Upload] = {}
         self._lock = threading.Lock()
@@ -57,7 +64,10 @@ class Uploads:
         with storage_errors(store.home):
             self._folder.mkdir(exist_ok=True)
             self._sweep()
+        self._readied: queue.SimpleQueue[Document] = queue.SimpleQueue()
         threading.Thread(target=self._work, name="uploads", daemon=True).start()
+        if ready:
+            threading.Thread(target=self._make_ready, args=(ready,), daemon=True).start()
 
     def add(self, name: str, data: bytes | memoryview) -> str:
         """Put a file in the queue; the id to look it up by. Raises `StorageError`."""
@@ -99,6 +109,16 @@ class Uploads:
             if upload not in self._uploads:
                 self._remove(upload)
 
+    def _make_ready(self, ready: Callable[[Document], None]) -> None:
+        while True:
+            document = self._readied.get()
+            try:
+                ready(document)
+            except Cancelled:
+                continue  # deleted meanwhile
+            except LongdocError as error:
+                logger.warning("%s: %s", document.name, error)
+
     def _read(self, upload: Upload, password: str | None) -> None:
         def progress(_stage: str, done: int, total: int) -> None:
             self._note(replace(upload, done=done, total=total))
@@ -124,6 +144,8 @@ class Uploads:
         else:
             self._remove(upload.id)
             self._note(replace(upload, document=document.id))
+            if self._ready:
+                self._readied.put(document)
 
     def _note(self, upload: Upload) -> None:
         with self._lock:

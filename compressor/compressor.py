@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,11 +71,27 @@ class Compressor:
         self._config = config
         self._critic = critic
         self._cache = VectorCache(cache, config.cache_mb << 20) if cache else None
+        self._loading = threading.Lock()
 
     def forget(self, document: str) -> None:
         """Drop what is kept of a document."""
         if self._cache:
             self._cache.forget(document)
+
+    def ready(
+        self,
+        document: Document,
+        *,
+        progress: Progress = no_progress,
+        cancelled: IsCancelled = never_cancelled,
+    ) -> None:
+        """Make and keep of a document what no question changes, so that the first is answered as
+        fast as later ones. Without a cache nothing is kept, and so nothing made.
+
+        Raises `ModelError` where critic or sentence encoder cannot be loaded, and `Cancelled`."""
+        if self._cache:
+            critic = self._loaded()
+            critic.ready(critic.prepare(document, cancelled), (progress, cancelled))
 
     def compress(
         self,
@@ -115,11 +132,12 @@ class Compressor:
         )
 
     def _loaded(self) -> Critic:
-        if self._critic is None:
-            from compressor.critics.load import load_critic
+        with self._loading:
+            if self._critic is None:
+                from compressor.critics.load import load_critic
 
-            self._critic = load_critic(self._config, self._cache)
-        return self._critic
+                self._critic = load_critic(self._config, self._cache)
+            return self._critic
 
 
 def _windows(

@@ -12,21 +12,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compressor.config import CompressorConfig
-from compressor.critics.load import device_and_dtype
 from compressor.vectors import VectorCache
 from compressor.windows import Prepared
 from documents.progress import IsCancelled, Progress, check
+from weights.device import device_and_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +38,8 @@ CHUNK_TOKENS = 100
 MOST_TOKENS = 254
 """What the encoder was trained to read at once, less its two special tokens."""
 _LEAST = 1e-6
+_LOOK_S = 0.2
+"""How often a wait looks whether it is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,8 @@ class Fusion:
 
 class SentenceEncoder:
     """A sentence-transformers BERT from a folder of its files, with mean pooling. Its tokenizer has
-    to be the critic's: it reads a prepared document's tokens. It computes in what the critic does."""
+    to be the critic's: it reads a prepared document's tokens. It computes in what the critic
+    does."""
 
     def __init__(self, folder: Path, special: tuple[int, int], config: CompressorConfig) -> None:
         from transformers import AutoModel
@@ -170,6 +175,7 @@ class Similarity:
         self._cache = cache
         self._asked = lru_cache(maxsize=8)(encoder.question)
         self._held: WeakKeyDictionary[Prepared, NDArray[np.float16]] = WeakKeyDictionary()
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
     def cosines(
         self,
@@ -207,9 +213,21 @@ class Similarity:
     ) -> NDArray[np.float16]:
         read = hashlib.sha256(prepared.ids.tobytes() + prepared.pieces.tobytes()).hexdigest()[:16]
         name = f"{self._name}-{read}"
-        if self._cache and (kept := self._cache.get(prepared.document.id, name)) is not None:
-            return kept
-        made = self._encoder.pieces(prepared, progress, cancelled)
-        if self._cache:
-            self._cache.put(prepared.document.id, name, made)
-        return made
+        with _held(self._locks.setdefault(name, Lock()), cancelled):
+            if self._cache and (kept := self._cache.get(prepared.document.id, name)) is not None:
+                return kept
+            made = self._encoder.pieces(prepared, progress, cancelled)
+            if self._cache:
+                self._cache.put(prepared.document.id, name, made)
+            return made
+
+
+@contextmanager
+def _held(lock: Lock, cancelled: IsCancelled) -> Iterator[None]:
+    """With the lock, so that a question waits for vectors that are being made at ingest."""
+    while not lock.acquire(timeout=_LOOK_S):
+        check(cancelled)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -119,6 +119,11 @@ class DocumentStore:
         with storage_errors(self.home):
             return self._index.resolve(identity)
 
+    def holds(self, identity: str) -> bool:
+        """Whether the document with this whole id is in the library."""
+        with storage_errors(self.home):
+            return self._index.find(identity) is not None
+
     def list(self) -> list[DocumentInfo]:
         """Every document, in the order they came."""
         with storage_errors(self.home):

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from compressor.bench.measure import conditions
-from compressor.critics.load import device_and_dtype
 from documents.errors import LongdocError
+from weights.device import device_and_dtype
 
 Made = TypeVar("Made")
 

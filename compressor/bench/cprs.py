@@ -38,9 +38,9 @@ from compressor.bench.passes import (
     read_windows,
     window_batches,
 )
-from compressor.critics.load import device_and_dtype
 from compressor.critics.qwen_model import BOUNDARIES, PACKED
 from documents.errors import SettingsError
+from weights.device import device_and_dtype
 
 LEAST_CHUNK = 4096
 

@@ -34,7 +34,7 @@ from compressor.compressor import Compressor, nearest
 from compressor.config import CompressorConfig
 from compressor.critics import small
 from compressor.critics.encoder import load_model
-from compressor.critics.load import device_and_dtype, load_critic
+from compressor.critics.load import load_critic
 from compressor.instruction import Instruction
 from compressor.similarity import Fusion, SentenceEncoder
 from compressor.vectors import VectorCache
@@ -44,6 +44,7 @@ from documents.errors import DataError
 from documents.progress import never_cancelled, no_progress
 from documents.readers.text import decode, parse
 from weights import ensure
+from weights.device import device_and_dtype
 
 ASKED = (
     "When does the lease of the northern warehouse end?",

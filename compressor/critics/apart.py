@@ -26,7 +26,7 @@ from compressor.critics.small import HEADER_TOKENS, SmallCritic, told
 from compressor.instruction import Instruction
 from compressor.vectors import Draft, VectorCache, let_go
 from compressor.windows import Prepared, Window, cut
-from documents.progress import never_cancelled
+from documents.progress import IsCancelled, Progress, check, never_cancelled
 from documents.storage import hash_file
 
 if TYPE_CHECKING:
@@ -46,6 +46,20 @@ class ApartCritic(SmallCritic):
         self._made_by = hash_file(weights, never_cancelled) + str(self._model.apart)
         self._states: WeakKeyDictionary[Prepared, States] = WeakKeyDictionary()
         self._asked = lru_cache(maxsize=8)(self._prompt_states)
+
+    def ready(self, prepared: Prepared, watch: tuple[Progress, IsCancelled]) -> None:
+        """And the lower layers' states of every window."""
+        super().ready(prepared, watch)
+        progress, cancelled = watch
+        windows = list(self.windows(Instruction(), "", prepared))
+        if not self._states[prepared].kept:
+            return
+        done = 0
+        for batch in self.batches(windows):
+            check(cancelled)
+            progress("preparing", done, len(windows))
+            self._lower(batch)
+            done += len(batch)
 
     def windows(
         self, instruction: Instruction, question: str, prepared: Prepared
@@ -140,6 +154,11 @@ class States:
         if self._vectors is None and (draft := cache.draft(*key, (int(ends[-1]), width))):
             self._draft, self._vectors = draft, draft.vectors
             self._missing = set(self._ends)
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is room for them."""
+        return self._vectors is not None
 
     def get(self, window: Window) -> NDArray[np.float16] | None:
         """A window's states, where they are there."""

@@ -48,6 +48,10 @@ class Critic(Protocol):
         """What does not depend on the question."""
         ...
 
+    def ready(self, prepared: Prepared, watch: tuple[Progress, IsCancelled]) -> None:
+        """Make and keep what else does not depend on the question, where there is a cache."""
+        ...
+
     def windows(
         self, instruction: Instruction, question: str, prepared: Prepared
     ) -> Iterator[Window]:

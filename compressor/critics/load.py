@@ -1,18 +1,14 @@
-"""Which critic a checkpoint's folder holds, and on what and in what it computes."""
+"""Which critic a checkpoint's folder holds."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import Critic
 from compressor.vectors import VectorCache
 from documents.errors import ModelError
-
-if TYPE_CHECKING:
-    import torch
 
 CPRS_MODEL_TYPES = ("qwen2", "llama")
 """The ``model_type`` in ``config.json`` of the published architecture's checkpoints."""
@@ -34,19 +30,6 @@ def load_critic(config: CompressorConfig, cache: VectorCache | None = None) -> C
 
         return ApartCritic(config, cache)
     return SmallCritic(config, cache)
-
-
-def device_and_dtype(asked: str) -> tuple[str, torch.dtype]:
-    """The GPU if PyTorch sees one. For ``auto`` bf16 there, and on a processor that multiplies
-    matrices in it (AMX): with AVX-512 alone fp32 was a fifth faster, and elsewhere bf16 is
-    emulated."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if asked == "auto":
-        able = device == "cuda" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
-        return device, torch.bfloat16 if able else torch.float32
-    return device, torch.bfloat16 if asked == "bf16" else torch.float32
 
 
 def hint(config: CompressorConfig) -> str:

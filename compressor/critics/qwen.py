@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import Read, TokenScores
-from compressor.critics.load import broken, device_and_dtype, hint
+from compressor.critics.load import broken, hint
 from compressor.critics.qwen_input import CprsInput
 from compressor.critics.qwen_model import PACKED, CprsModel, load_model
 from compressor.instruction import Instruction
@@ -26,6 +26,7 @@ from compressor.windows import Prepared, Window, batched, cut
 from documents.document import Document
 from documents.errors import ModelError, ModelUnavailableError
 from documents.progress import IsCancelled, Progress
+from weights.device import device_and_dtype
 
 
 class QwenCritic:
@@ -63,6 +64,10 @@ class QwenCritic:
     def batches(self, windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
         """Windows of like length together, ``batch_tokens`` at most once padded."""
         return batched(windows, self._config.batch_tokens, self._input.prompt_tokens)
+
+    def ready(self, prepared: Prepared, watch: tuple[Progress, IsCancelled]) -> None:
+        """Nothing: the question is read with the text."""
+        del prepared, watch
 
     def nearness(
         self,

@@ -7,6 +7,7 @@ cut there: of a very long question only the beginning counts.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from compressor.config import CompressorConfig
 from compressor.critics.base import Ranges, Read, TokenScores
-from compressor.critics.load import broken, device_and_dtype, hint
+from compressor.critics.load import broken, hint
 from compressor.instruction import Instruction
 from compressor.similarity import Fusion, SentenceEncoder, Similarity
 from compressor.vectors import VectorCache
@@ -26,6 +27,7 @@ from documents.document import Document
 from documents.errors import ModelUnavailableError
 from documents.progress import IsCancelled, Progress
 from weights import ensure
+from weights.device import device_and_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -77,6 +79,7 @@ class SmallCritic:
         self._cache = cache
         self._fusion = fusion
         self._similarity: Similarity | None = None
+        self._loading = threading.Lock()
         self._device, dtype = device_and_dtype(config.dtype)
         self._model = model.to(self._device, dtype)
         self._ids = lru_cache(maxsize=1024)(self._encode_one)
@@ -84,6 +87,12 @@ class SmallCritic:
     def prepare(self, document: Document, cancelled: IsCancelled) -> Prepared:
         """The document's tokens."""
         return prepare(document, self._encode, cancelled)
+
+    def ready(self, prepared: Prepared, watch: tuple[Progress, IsCancelled]) -> None:
+        """The vectors of its sentences, where the checkpoint weighs them in. Raises
+        `ModelUnavailableError` where the sentence encoder cannot be had."""
+        if self._fusion is not None and len(prepared.ids):
+            self._similar(self._fusion).vectors(prepared, *watch)
 
     def windows(
         self, instruction: Instruction, question: str, prepared: Prepared
@@ -157,12 +166,16 @@ class SmallCritic:
         """How near each unit is in meaning, float32 [units], by the fusion's encoder."""
         if self._fusion is None:
             return np.zeros(len(units[0]), np.float32)
-        if self._similarity is None:
-            special, name = (self._cls, self._sep), self._fusion.encoder
-            encoder = SentenceEncoder(ensure(name), special, self._config)
-            self._similarity = Similarity(encoder, name, self._cache)
         words = self._ids(asked[0].wanted(asked[1]))
-        return self._similarity.cosines(words, prepared, units, *watch)
+        return self._similar(self._fusion).cosines(words, prepared, units, *watch)
+
+    def _similar(self, fusion: Fusion) -> Similarity:
+        with self._loading:
+            if self._similarity is None:
+                special, name = (self._cls, self._sep), fusion.encoder
+                encoder = SentenceEncoder(ensure(name), special, self._config)
+                self._similarity = Similarity(encoder, name, self._cache)
+            return self._similarity
 
     def _tensors(
         self, before: Sequence[int], windows: Sequence[Window]

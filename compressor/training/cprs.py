@@ -29,7 +29,6 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from compressor.critics.load import device_and_dtype
 from compressor.critics.qwen_input import CprsInput
 from compressor.critics.qwen_model import CprsModel, Settings, save_model, start_from, tokenizer_of
 from compressor.training.data import Corpus, Example, Sampler, load
@@ -43,6 +42,7 @@ from compressor.training.runs import (
 )
 from compressor.training.steps import batches, focal, resumed, save
 from documents.errors import DataError
+from weights.device import device_and_dtype
 
 Say = Callable[[str], None]
 

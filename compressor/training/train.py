@@ -31,7 +31,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from compressor.critics.encoder import CriticModel, load_model, save_model, start_from
-from compressor.critics.load import device_and_dtype
 from compressor.training.data import Corpus, Example, Sampler, load
 from compressor.training.runs import (
     IGNORED,
@@ -44,6 +43,7 @@ from compressor.training.runs import (
 )
 from compressor.training.steps import batches, focal, resumed, save
 from documents.errors import DataError
+from weights.device import device_and_dtype
 
 Say = Callable[[str], None]
 MAX_LENGTH = 512

@@ -133,6 +133,7 @@ def test_ingest_library_delete(tmp_path: Path, report: Path) -> None:
     done = longdoc(tmp_path, "ingest", report, tmp_path, "--collection", "mine")
     assert done.returncode == 3
     assert "report.txt" in done.stdout
+    assert list(tmp_path.rglob("vectors/*.npy"))
     (listed,) = longdoc(tmp_path, "library", "--json").stdout.splitlines()
     info = json.loads(listed)
     assert info["name"] == "report.txt"
@@ -145,6 +146,18 @@ def test_ingest_library_delete(tmp_path: Path, report: Path) -> None:
     ]
     assert longdoc(tmp_path, "library", "delete", info["document"][:12]).returncode == 0
     assert longdoc(tmp_path, "library", "--json").stdout == ""
+
+
+def test_ingest_without_the_models_reads_all_the_same(
+    tmp_path: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LONGDOC_MODELS", str(tmp_path / "no-models"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    done = longdoc(tmp_path, "ingest", report)
+    assert done.returncode == 0
+    assert "Not prepared for questions" in done.stderr
+    assert "report.txt" in longdoc(tmp_path, "library").stdout
+    assert "Not prepared" not in longdoc(tmp_path, "ingest", report, "--no-prepare").stderr
 
 
 @pytest.mark.parametrize(

@@ -129,6 +129,27 @@ def test_a_question_must_be_one(service: Service, document: str, text: str) -> N
     assert caught.value.hint
 
 
+def test_a_document_deleted_while_it_is_made_ready_leaves_nothing(
+    settings: Settings, tmp_path: Path
+) -> None:
+    service = Service(settings.model_copy(update={"home": tmp_path / "home"}))
+    path = tmp_path / "long.md"
+    path.write_text("".join(f"Berth {n} costs {n} crowns a day.\n\n" for n in range(2000)))
+    (read,) = service.ingest([path])
+    vectors = tmp_path / "home" / "vectors"
+
+    def gone(stage: str, done: int, total: int) -> None:
+        if done and service.store.holds(read.id):
+            service.delete(read.id)
+
+    with pytest.raises(Cancelled):
+        service.ready(read, watch=Watch(progress=gone))
+    assert not list(vectors.glob("*"))
+    (again,) = service.ingest([path])
+    service.ready(again)
+    assert list(vectors.glob("*.npy"))
+
+
 def test_deleting_a_document_leaves_no_word_of_it(settings: Settings, tmp_path: Path) -> None:
     service = Service(settings.model_copy(update={"home": tmp_path / "home"}))
     path = tmp_path / "secret.md"

@@ -178,6 +178,17 @@ def test_a_later_question_reads_the_lower_layers_from_disk_and_finds_the_same(
     assert not kept.exists()
 
 
+def test_what_was_made_ready_costs_the_first_question_nothing(folder: Path, tmp_path: Path) -> None:
+    config = CompressorConfig(critic=folder, similarity=False)
+    fresh = Compressor(config).compress(*ASKED, [document()])
+    compressor = Compressor(config, cache=tmp_path)
+    compressor.ready(document())
+    with patch.object(CriticModel, "lower", side_effect=CriticModel.lower, autospec=True) as lower:
+        found = compressor.compress(*ASKED, [document()])
+    assert lower.call_count == 1  # the prompt alone
+    assert found.units == fresh.units
+
+
 def test_what_was_stopped_half_way_is_not_kept(folder: Path, tmp_path: Path) -> None:
     critic = ApartCritic(
         CompressorConfig(critic=folder, similarity=False), VectorCache(tmp_path, 1 << 30)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ from compressor.units import ranges, units
 from compressor.vectors import VectorCache
 from compressor.windows import Prepared
 from documents.document import Block, Document
+from documents.errors import Cancelled
 from documents.progress import never_cancelled, no_progress
 
 WATCH = (no_progress, never_cancelled)
@@ -88,6 +92,57 @@ def test_a_lone_sentence_has_the_published_embedding() -> None:
         ids[1:-1]
     )
     assert ours == pytest.approx(mean / np.linalg.norm(mean), abs=1e-4)
+
+
+def test_what_was_made_ready_is_not_made_for_a_question(tmp_path: Path) -> None:
+    config = CompressorConfig(critic=fused_critic(tmp_path / "critic"))
+    fresh = Compressor(config).compress(Instruction(), "lease?", [document(LINES)])
+    Compressor(config, cache=tmp_path / "kept").ready(document(LINES))
+    with patch.object(SentenceEncoder, "pieces", side_effect=AssertionError("made again")):
+        later = Compressor(config, cache=tmp_path / "kept")
+        found = later.compress(Instruction(), "lease?", [document(LINES)])
+    assert found.units == fresh.units
+
+
+def test_a_question_waits_for_vectors_that_are_being_made(tmp_path: Path) -> None:
+    """And is stopped while it waits; else they would be made twice at once."""
+    config = CompressorConfig(critic=fused_critic(tmp_path / "critic"))
+    compressor = Compressor(config, cache=tmp_path / "kept")
+    compressor.ready(document(["Another one."]))
+    made, going_on = threading.Event(), threading.Event()
+
+    def slowly(stage: str, done: int, total: int) -> None:
+        del stage, done, total
+        made.set()
+        assert going_on.wait(60)
+
+    asked = Instruction(), "lease?"
+    maker = threading.Thread(target=compressor.ready, args=(other(),), kwargs={"progress": slowly})
+    maker.start()
+    try:
+        assert made.wait(60)
+        with pytest.raises(Cancelled):
+            compressor.compress(*asked, [other()], cancelled=Stop(after_s=1))
+    finally:
+        going_on.set()
+        maker.join(60)
+    with patch.object(SentenceEncoder, "pieces", side_effect=AssertionError("made again")):
+        assert compressor.compress(*asked, [other()]).units
+
+
+def other() -> Document:
+    return replace(document(LINES), id="other")
+
+
+class Stop:
+    """Asks to stop some time after the first look."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after, self._first = after_s, 0.0
+
+    def __call__(self) -> bool:
+        self._first = self._first or time.monotonic()
+        return time.monotonic() - self._first > self._after
 
 
 def test_vectors_are_made_once(critic: SmallCritic, tmp_path: Path) -> None:

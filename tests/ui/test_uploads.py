@@ -14,6 +14,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from app.uploads import Upload, Uploads, safe_name
 from documents import Document, DocumentStore
+from documents.errors import ModelUnavailableError
 
 
 @pytest.fixture
@@ -55,6 +56,24 @@ def test_a_file_comes_into_the_library_under_its_name(
     assert store.info(upload.document).name == "Q3 report.pdf"
     assert "81,797" in store.get(upload.document).text
     assert not _left(store)
+
+
+def test_each_document_is_made_ready_once_it_is_there(store: DocumentStore) -> None:
+    """One that cannot be does not keep the others from it."""
+    seen: list[str] = []
+    both = threading.Event()
+
+    def ready(document: Document) -> None:
+        seen.append(document.name)
+        if len(seen) == 1:
+            raise ModelUnavailableError("The model is not here.", "Pull it.")
+        both.set()
+
+    uploads = Uploads(store, ready)
+    for name in ("one.txt", "two.txt"):
+        assert _wait(uploads, uploads.add(name, f"This is {name}.".encode())).document
+    assert both.wait(60)
+    assert seen == ["one.txt", "two.txt"]
 
 
 def test_an_encrypted_file_opens_with_its_password(store: DocumentStore, uploads: Uploads) -> None:

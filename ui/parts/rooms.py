@@ -13,7 +13,7 @@ from app.uploads import Uploads
 
 def _open_service() -> tuple[Service, Uploads]:
     service = Service(load_settings())
-    return service, Uploads(service.store)
+    return service, Uploads(service.store, service.ready)
 
 
 open_service: Any = st.cache_resource(_open_service, show_spinner="Opening the library…")
