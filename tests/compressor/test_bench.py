@@ -208,7 +208,15 @@ def test_the_small_critic_by_command(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert [row["tokens"] for row in written["rows"]] == [int(row[0]) for row in rows]
     for length, row in zip((300, 900), written["rows"], strict=True):
         assert length <= row["tokens"] < length + 300
-        names = ["first", "later", "cascade first", "cascade later", "plain", "embedding"]
+        names = [
+            "first",
+            "prepare",
+            "later",
+            "cascade first",
+            "cascade later",
+            "plain",
+            "embedding",
+        ]
         assert list(row["parts"]) == names
         assert all(len(samples) == 1 for samples in row["parts"].values())
         assert 1 <= row["read"] <= row["windows"]
