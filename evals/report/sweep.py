@@ -14,8 +14,9 @@ ENOUGH = 0.95
 """Of the evidence: a source's row is of the highest threshold that keeps so much."""
 _HEADS = (
     "method", "limit", "reasoner", "source", "questions", "evidence kept", "other text dropped",
-    "dropped where none is evidence", "select s",
+    "in windows without evidence", "in documents without", "select s",
 )  # fmt: skip
+_WITHOUT = ("apart", "share_of_negatives")
 
 
 def sweep_tables(records: Sequence[Record]) -> list[Table]:
@@ -49,7 +50,7 @@ def _row(source: str, records: Sequence[Record]) -> tuple[str, ...] | None:
         str(sum("rest" in record.scores for record in group)),
         f"{means['kept']:.1%}",
         f"{1 - means['rest']:.1%}",
-        f"{1 - means['share_of_negatives']:.1%}" if "share_of_negatives" in means else "–",
+        *(f"{1 - means[name]:.1%}" if name in means else "–" for name in _WITHOUT),
         f"{np.mean([record.select_s for record in group]):.2f}",
     )
 

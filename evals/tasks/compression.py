@@ -24,7 +24,7 @@ from compressor.training.data import (
     title_of,
     widened,
 )
-from documents import Document
+from documents import Document, Span
 from documents.errors import DataError
 from evals.metrics.evidence import common, merged
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, text_document
@@ -37,6 +37,8 @@ SOURCES = (
 """obliqa is left out: its questions are machine-made."""
 
 
+WINDOW = 2_000
+"""Characters: about what a critic reads at once."""
 Sizes = Callable[[str], int]
 """The tokens of a document, counted once."""
 
@@ -76,8 +78,9 @@ class Compression:
 
     def score(self, sample: Sample, outcome: Outcome) -> Scores:
         """``share``: the share of all characters that was kept, ``rest`` that of those which are
-        no evidence; of a question without evidence all, ``share_of_negatives``. The lower, the
-        better. Where a reasoner was asked, also what its answer is worth (`qa_scores`)."""
+        no evidence, ``apart`` that of windows without any; of a question without evidence all,
+        ``share_of_negatives``. The lower, the better. Where a reasoner was asked, also what its
+        answer is worth (`qa_scores`)."""
         answered = qa_scores(sample, outcome)
         total = sum(len(document.text) for document in sample.documents)
         kept = sum(len(span) for span in outcome.evidence)
@@ -85,7 +88,11 @@ class Compression:
             return answered | {"share_of_negatives": kept / total if total else 0.0}
         gold = sum(len(span) for span in merged(sample.gold.spans))
         right = sum(len(span) for span in common(sample.gold.spans, outcome.evidence))
-        return answered | {"share": kept / total, "rest": (kept - right) / max(1, total - gold)}
+        found = {"share": kept / total, "rest": (kept - right) / max(1, total - gold)}
+        if apart := _apart(sample.documents, sample.gold.spans):
+            size = sum(map(len, apart))
+            found["apart"] = sum(map(len, common(apart, outcome.evidence))) / size
+        return answered | found
 
     def _sample(
         self, corpus: Corpus, question: Question, number: int, setup: Setup, sizes: Sizes
@@ -123,6 +130,16 @@ class Compression:
                 joined.append(text_document(title_of(name) or "document", corpus.texts[name]))
         joined.insert(rng.randint(0, len(joined)), document)
         return tuple(joined)
+
+
+def _apart(documents: Sequence[Document], gold: Sequence[Span]) -> list[Span]:
+    """The windows without evidence."""
+    windows = [
+        document.span(start, min(start + WINDOW, len(document.text)))
+        for document in documents
+        for start in range(0, len(document.text), WINDOW)
+    ]
+    return [each for each in windows if not any(each.overlaps(span) for span in gold)]
 
 
 @lru_cache(maxsize=1)

@@ -147,14 +147,14 @@ def test_the_sweep_names_the_highest_threshold_that_keeps_the_evidence(tmp_path:
             budget=0,
             threshold=threshold,
             tags={"source": "squad"},
-            scores={"kept": share, "rest": rest},
+            scores={"kept": share, "rest": rest, "apart": rest / 4},
         )
         without = replace(record, sample="none", scores={"share_of_negatives": rest / 2})
         with path.open("a") as stream:
             stream.write(f"{record.line()}\n{without.line()}\n")
     text = write_report([path], tmp_path, "Sweep")[0].read_text()
     assert "The highest threshold that keeps 95%" in text
-    assert "| cprs | score ≥ 0.3 |  | squad | 1 | 96.0% | 80.0% | 90.0% |" in text
+    assert "| cprs | score ≥ 0.3 |  | squad | 1 | 96.0% | 80.0% | 95.0% | 90.0% |" in text
 
 
 def made(task: str, length: int, score: float, number: int = 0) -> Record:
