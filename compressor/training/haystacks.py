@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from compressor.training.data import Corpus, Question, Range, held_back, title_of, widened
-from compressor.training.tables import head_count, table_question
+from compressor.training.tables import head_count, rows_asked
 from documents.document import Block, Document
 
 
@@ -46,10 +46,7 @@ def haystacks(
 def _gold(question: Question, text: str, kind: str) -> list[Range]:
     """The evidence; for a table question its rows. Empty if the question is of another kind."""
     if kind == "table":
-        if (table := table_question(question, text)) is None:
-            return []
-        lines = _lines(text, 0)
-        return [lines[i] for i in sorted(table.keep)]
+        return rows_asked(question, text)
     if kind == "text" and question.answer_from != "text":
         return []
     return widened(question, text)

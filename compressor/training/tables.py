@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from compressor.instruction import Instruction
@@ -57,6 +58,14 @@ def table_question(question: Question, text: str) -> TableQuestion | None:
         best = max(body, key=lambda i: _shared(lines[i], question.text), default=-1)
         keep = {best} if best >= 0 and _shared(lines[best], question.text) else set()
     return TableQuestion(question.text, lines, rows[0] + heads, frozenset(keep)) if keep else None
+
+
+def rows_asked(question: Question, text: str) -> list[tuple[int, int]]:
+    """The rows of `table_question` as ranges of the text; none if no row can be told."""
+    if (table := table_question(question, text)) is None:
+        return []
+    starts = list(accumulate((len(line) + 1 for line in table.lines), initial=0))
+    return [(starts[i], starts[i] + len(table.lines[i])) for i in sorted(table.keep)]
 
 
 def head_count(rows: list[str]) -> int:

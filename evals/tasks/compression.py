@@ -24,6 +24,7 @@ from compressor.training.data import (
     title_of,
     widened,
 )
+from compressor.training.tables import rows_asked
 from documents import Document, Span
 from documents.errors import DataError
 from evals.metrics.evidence import common, merged
@@ -99,7 +100,7 @@ class Compression:
     ) -> Sample:
         text = corpus.texts[question.doc]
         document = text_document(title_of(question.doc) or "document", text)
-        gold = [document.span(a, b) for a, b in widened(question, text)] if question.spans else []
+        gold = [document.span(a, b) for a, b in _evidence(question, text)]
         identity = f"{question.source}-{'p' if gold else 'n'}-{number}"
         rng = random.Random(f"{setup.seed}|{identity}")
         documents = self._joined(corpus, question.doc, document, rng, sizes)
@@ -130,6 +131,14 @@ class Compression:
                 joined.append(text_document(title_of(name) or "document", corpus.texts[name]))
         joined.insert(rng.randint(0, len(joined)), document)
         return tuple(joined)
+
+
+def _evidence(question: Question, text: str) -> list[tuple[int, int]]:
+    """Its labels widened to what is kept whole. Where tatqa's label is a table, the rows that are
+    asked for, as far as label, answer or words tell them: no question needs all of it."""
+    if not question.spans:
+        return []
+    return rows_asked(question, text) or widened(question, text)
 
 
 def _apart(documents: Sequence[Document], gold: Sequence[Span]) -> list[Span]:
