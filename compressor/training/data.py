@@ -150,9 +150,11 @@ def widened(question: Question, text: str) -> list[Range]:
 
 
 def _answer_sentences(question: Question, text: str) -> list[Range]:
-    """The sentences of a labelled paragraph that hold an answer; all of it if none does."""
+    """The sentences of a labelled paragraph that hold an answer (which may begin in another
+    case); all of it if none does."""
     whole = [s for a, b in question.spans for s in sentences(text, a, b, lines_end=True)]
-    holding = [(a, b) for a, b in whole if any(x and x in text[a:b] for x in question.answers)]
+    wanted = [answer.casefold() for answer in question.answers if answer]
+    holding = [(a, b) for a, b in whole if any(x in text[a:b].casefold() for x in wanted)]
     return merged_ranges(holding or whole)
 
 

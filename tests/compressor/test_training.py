@@ -44,6 +44,7 @@ from compressor.training.tables import (
     draw_table,
     head_count,
     made_up_questions,
+    rows_asked,
     table_question,
 )
 from compressor.training.train import encode
@@ -271,6 +272,14 @@ def test_an_answer_is_widened_to_its_sentence() -> None:
     assert widened(as_it_is, text) == [(at, at + 3)]
 
 
+def test_a_paragraph_is_narrowed_to_its_answer_in_whatever_case() -> None:
+    text = "Fees rose. They consist of licences. Nobody minded."
+    question = Question("tatqa", "tatqa:x", "Of what?", ("Consist of licences",), ((0, 51),))
+    assert [text[a:b] for a, b in widened(question, text)] == ["They consist of licences."]
+    unanswered = replace(question, answers=("tolls",))
+    assert [text[a:b] for a, b in widened(unanswered, text)] == text.replace(". ", ".|").split("|")
+
+
 def test_a_window_holds_what_it_is_cut_around() -> None:
     text = prose("home")
     at = text.index("Elm")
@@ -294,6 +303,7 @@ def test_a_table_question_is_narrowed_to_rows(asked: str, answer: str, kept: lis
     assert found is not None
     assert [found.lines[i] for i in sorted(found.keep)] == kept
     assert found.lines[found.heads - 1] == "Item | 2019 | 2018"
+    assert [TABLE[a:b] for a, b in rows_asked(question, TABLE)] == kept
 
 
 def test_no_row_no_table_question() -> None:
