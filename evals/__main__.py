@@ -102,6 +102,24 @@ def same(
     raise typer.Exit(1 if found else 0)
 
 
+@app.command()
+def rescore(
+    records: Annotated[Path, typer.Argument(help="a records file")],
+    to: Annotated[Path, typer.Argument(help="where they go, scored anew")],
+    *,
+    limit: Annotated[int | None, typer.Option(help="as the run was drawn")] = None,
+    lengths: Annotated[str, typer.Option(help="as the run was drawn")] = "",
+    seed: Annotated[int, typer.Option(help="as the run was drawn")] = 0,
+    data: Annotated[Path | None, typer.Option(help="default: LONGDOC_TEST_DATA")] = None,
+) -> None:
+    """Score the contexts of a run anew, where a measure has changed; nothing is run again."""
+    from evals.command import rescore_records
+
+    sizes = tuple(int(part) for part in lengths.split(",") if part)
+    folder = data or Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))
+    rescore_records(records, to, limit=limit, lengths=sizes, seed=seed, data=folder)
+
+
 def main() -> None:
     """The boundary where an error becomes a line and an exit code."""
     from weights.quiet import no_telemetry

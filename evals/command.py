@@ -14,6 +14,7 @@ from documents import DocumentStore
 from documents.errors import SettingsError
 from evals import smoke, subset
 from evals.methods import NAMES, Methods
+from evals.rescore import rescore
 from evals.runner import Limit, Plan, Runner
 from evals.samples import Setup, Task
 from evals.tasks import all_tasks, chosen
@@ -122,3 +123,20 @@ def _settings(options: Options) -> Settings:
 def _limits(options: Options) -> list[Limit]:
     budgets = [Limit(budget=value) for value in options.budgets]
     return budgets + [Limit(threshold=value) for value in options.thresholds]
+
+
+def rescore_records(
+    records: Path, to: Path, *, limit: int | None, lengths: tuple[int, ...], seed: int, data: Path
+) -> None:
+    """`evals.rescore` under the settings in force; says on stdout what changed."""
+    settings = load_settings()
+    setup = Setup(
+        data=data,
+        read=DocumentStore(settings.home).ingest,
+        count=Reasoner(settings.reasoner).count,
+        limit=limit,
+        seed=seed,
+        lengths=lengths,
+    )
+    found = rescore(records, to, setup)
+    write(f"{found.records} records, {found.scored} scored anew, {found.changed} of them changed")

@@ -19,6 +19,7 @@ from evals.methods import Method, Methods
 from evals.report import write_report
 from evals.report.plots import plots_of
 from evals.report.ruler import ruler_tables
+from evals.rescore import Rescored, rescore
 from evals.runner import Limit, Plan, Runner
 from evals.same import differences
 from evals.samples import Gold, Outcome, Sample, Scores, Setup, find_all, text_document
@@ -88,6 +89,24 @@ def test_a_run_goes_on_where_it_was_killed(tmp_path: Path) -> None:
         return record.key, record.evidence, record.context_tokens, record.scores
 
     assert [same(r) for r in read_records(path)] == [same(r) for r in read_records(whole)]
+
+
+def test_a_changed_measure_is_taken_of_the_contexts_that_were_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, to = tmp_path / "records.jsonl", tmp_path / "anew.jsonl"
+    Runner(path, REASONER, resume=False).run(Counting(), setup(), PLAN)
+    made = list(read_records(path))
+    old = [replace(record, scores={"kept": 0.5}) for record in made]
+    old[1] = replace(old[1], context_tokens=1)  # not what its evidence renders to here
+    old[2] = replace(old[2], answer="13")
+    old[3] = replace(old[3], evidence=(("gone", 0, 5),))
+    path.write_text("".join(f"{record.line()}\n" for record in old))
+    monkeypatch.setattr("evals.rescore.all_tasks", lambda: {"counting": Counting()})
+    assert rescore(path, to, setup()) == Rescored(6, 3, 3)
+    found = list(read_records(to))
+    assert found[1:4] == old[1:4]
+    assert [found[n] for n in (0, 4, 5)] == [made[n] for n in (0, 4, 5)]
 
 
 def test_a_stop_loses_nothing(tmp_path: Path) -> None:
