@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from app.claims import Claims
+from documents import Progress
 from documents.errors import StorageError, UnknownRunError
 
 ENDS = ("done", "failed", "stopped")
 """The events that end a run."""
+_PROGRESS_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +266,18 @@ class RunLog:
     def notes(self, run: str) -> RunNotes:
         """Where a run keeps the texts that its graph's state names."""
         return RunNotes(self, run)
+
+    def progress(self, run: str) -> Progress:
+        """Into a run's log, at most twice a second a stage."""
+        last: dict[str, float] = {}
+
+        def note(stage: str, done: int, total: int) -> None:
+            now = time.monotonic()
+            if done >= total or now - last.get(stage, 0.0) > _PROGRESS_S:
+                last[stage] = now
+                self.append(run, "progress", {"stage": stage, "done": done, "total": total})
+
+        return note
 
     def put(self, run: str, text: str) -> str:
         """Keep a text of a run; its key."""

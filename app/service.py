@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from app.questions import Job, Question, job_of
 from app.runs import RunLog, new_id
 from app.settings import Settings
 from app.stopping import Polled, ended
+from app.watch import UNWATCHED, Watch
 from compressor import Compressor
 from documents import Document, DocumentStore, IsCancelled, Progress
 from documents.errors import (
@@ -48,18 +49,6 @@ if TYPE_CHECKING:
 __all__ = ["UNWATCHED", "Question", "Service", "Watch"]
 
 logger = logging.getLogger("longdoc")
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Who looks on while work is done: hears the events and the progress, and may stop it."""
-
-    emit: Emit | None = None
-    progress: Progress = no_progress
-    cancelled: IsCancelled = never_cancelled
-
-
-UNWATCHED = Watch()
 
 
 class Service:
@@ -279,7 +268,7 @@ class Service:
     def _aside(self, job: Job) -> None:
         """What a thread does for one of the runs that were started together."""
         try:
-            self._execute(job, Watch(None, self._note(job.run), self._stops[job.run].is_set))
+            self._execute(job, Watch(None, self.log.progress(job.run), self._stops[job.run].is_set))
         except LongdocError:
             return  # the log holds it
         except Exception as error:
@@ -401,15 +390,3 @@ class Service:
             turn=self._turn,
             step_s=self.settings.step_timeout_s,
         )
-
-    def _note(self, run: str) -> Progress:
-        """Progress into the run log, at most twice a second a stage."""
-        last: dict[str, float] = {}
-
-        def note(stage: str, done: int, total: int) -> None:
-            now = time.monotonic()
-            if done >= total or now - last.get(stage, 0.0) > 0.5:
-                last[stage] = now
-                self.log.append(run, "progress", {"stage": stage, "done": done, "total": total})
-
-        return note

@@ -1,15 +1,32 @@
-"""A run as whoever watches it sees it: the log's events, folded."""
+"""Who watches a run, and what they see of it: the log's events, folded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.runs import ENDS, Event
+from documents import IsCancelled, Progress
+from documents.progress import never_cancelled, no_progress
+
+if TYPE_CHECKING:
+    from agent import Emit
 
 SEARCHING = ("plan", "gather", "assemble", "cut", "read", "note", "recall")
 """The nodes before a context is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who looks on while work is done: hears the events and the progress, and may stop it."""
+
+    emit: Emit | None = None
+    progress: Progress = no_progress
+    cancelled: IsCancelled = never_cancelled
+
+
+UNWATCHED = Watch()
 
 
 @dataclass(slots=True)

@@ -31,7 +31,6 @@ from documents.document import Box, Document
 from documents.errors import (
     DocumentError,
     NotADocumentError,
-    NoTextError,
     StorageError,
     UnknownDocumentError,
 )
@@ -220,7 +219,7 @@ class DocumentStore:
             self._read_pages(pages, info, password, progress, cancelled)
             layouts = [decode_page(page) for page in pages.pages()]
             document = readers.file_type(info.path).assemble(info.id, info.name, layouts)
-            _require_text(document)
+            readers.require_text(document)
             if password is not None:
                 self._unlock(info, password, cancelled)
             if again:
@@ -385,20 +384,4 @@ def _same_count(pages: PartialPages, count: int, name: str) -> None:
 def _no_collection(name: str) -> list[str]:
     raise UnknownDocumentError(
         f"The library has no collection {name!r}.", "`longdoc library` lists the collections."
-    )
-
-
-def _require_text(document: Document) -> None:
-    """A document in which nothing can be read is an error, not an empty answer later."""
-    if document.text.strip():
-        return
-    count = len(document.pages)
-    if not count:
-        raise NoTextError(f"{document.name}: holds only white space.", "Check the file.")
-    which = "its one page has no text layer" if count == 1 else (
-        f"none of its {count} pages has a text layer"
-    )  # fmt: skip
-    raise NoTextError(
-        f"{document.name}: {which}.",
-        "Run OCR on it first, for example `ocrmypdf in.pdf out.pdf`, and read the result.",
     )

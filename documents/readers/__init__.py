@@ -13,7 +13,7 @@ from pathlib import Path
 
 from documents.codec import encode_page
 from documents.document import Document
-from documents.errors import NotADocumentError
+from documents.errors import NotADocumentError, NoTextError
 from documents.readers.layout import PageLayout, Reader
 
 READER_VERSION = 4
@@ -144,3 +144,20 @@ def unlock(path: str, target: str, password: str) -> Iterator[bytes]:
     if kind.unlock is not None:
         kind.unlock(path, target, password)
     yield b"done"
+
+
+def require_text(document: Document) -> None:
+    """A document in which nothing can be read is an error, not an empty answer later. Raises
+    `NoTextError`."""
+    if document.text.strip():
+        return
+    count = len(document.pages)
+    if not count:
+        raise NoTextError(f"{document.name}: holds only white space.", "Check the file.")
+    which = "its one page has no text layer" if count == 1 else (
+        f"none of its {count} pages has a text layer"
+    )  # fmt: skip
+    raise NoTextError(
+        f"{document.name}: {which}.",
+        "Run OCR on it first, for example `ocrmypdf in.pdf out.pdf`, and read the result.",
+    )
