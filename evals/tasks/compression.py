@@ -163,4 +163,5 @@ TASKS = (
     Compression(32_000),
     Compression(128_000),
     Compression(32_000, HOPS, "hops"),
+    Compression(32_000, ("squad", "tatqa"), "threshold"),
 )
