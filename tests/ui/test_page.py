@@ -248,6 +248,16 @@ def test_a_follow_up_is_rewritten_shown_and_corrected(
     assert not page.exception
 
 
+def test_a_follow_up_can_be_asked_as_soon_as_the_answer_is_shown(
+    service: Service, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the run has still to tidy up: nothing on the page would show the field later."""
+    add("report.md", REPORT)
+    page = _until_done(_ask(_page(), "What were sales?"))
+    monkeypatch.setattr(service, "works_on", lambda _run: True)
+    assert "Ask the follow-up" in _buttons(page.run())
+
+
 def test_an_empty_follow_up_starts_nothing(service: Service, add: Add) -> None:
     add("report.md", REPORT)
     page = _until_done(_ask(_page(), "What were sales?"))

@@ -27,14 +27,14 @@ _UNVERIFIED = "Not everything the claim says could be found in this quote. Look 
 def show_run(service: Service, run: Run) -> None:
     """A run in its column."""
     with st.container(border=True, key=f"run-{run.strategy}-{run.id}"):
-        watched = _watched(service, run.id)
+        watched = watched_run(service, run.id)
         if watched.ended:
             _ended(run, watched)
         else:
             st.fragment(told(_live), run_every=POLL_S)(service, run)
 
 
-def _watched(service: Service, run: str) -> Watched:
+def watched_run(service: Service, run: str) -> Watched:
     """The run as far as the log goes; only what is new is read."""
     seen: dict[str, Watched] = st.session_state.setdefault("watched", {})
     watched = seen.setdefault(run, Watched())
@@ -49,7 +49,7 @@ def _watched(service: Service, run: str) -> Watched:
 
 
 def _live(service: Service, run: Run) -> None:
-    watched = _watched(service, run.id)
+    watched = watched_run(service, run.id)
     if watched.ended:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):

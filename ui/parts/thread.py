@@ -14,6 +14,7 @@ from app.service import Service
 from app.threads import following
 from documents.errors import LongdocError
 from ui.parts import place
+from ui.parts.answer import watched_run
 from ui.parts.errors import show_error
 from ui.parts.text import label
 
@@ -41,8 +42,8 @@ def show_question(service: Service, runs: Sequence[Run]) -> None:
 def show_follow_up(service: Service, runs: Sequence[Run]) -> None:
     """A field for the next question, once this one is answered."""
     run = runs[0]
-    if any(service.works_on(one.id) for one in runs):
-        return
+    if not all(watched_run(service, one.id).ended for one in runs):
+        return  # what shows the answer says so: the run itself has a little left to do after it
     with (
         st.form(f"follow-{run.id}", border=False),
         st.container(horizontal=True, vertical_alignment="bottom"),
