@@ -95,6 +95,8 @@ class Gate:
     _operands: list[Decimal] = field(default_factory=list)
     _buffer: str = ""
     _passed: bool = False
+    _going: bool = False
+    _waiting: str = ""
     _final_lost: bool = False
 
     def __post_init__(self) -> None:
@@ -122,8 +124,9 @@ class Gate:
 
     @property
     def nothing_left(self) -> bool:
-        """Whether the answer itself was held back."""
-        return self._final_lost or (self.withheld > 0 and not self._passed)
+        """Whether the answer itself was held back, or is nothing but citation marks."""
+        nothing = self.withheld > 0 or bool(self._waiting)
+        return self._final_lost or (nothing and not self._passed)
 
     def _release(self, text: str) -> str:
         shown, start = "", 0
@@ -132,14 +135,26 @@ class Gate:
             sentence, start = text[start:end], end
             if not sentence.strip():
                 shown += sentence
+            elif not re.search(r"\w", _MARKS.sub("", sentence)):
+                shown += self._marks(sentence)
             elif self._founded(sentence):
-                shown += sentence
-                self._passed = True
+                shown += self._waiting + sentence
+                self._passed = self._going = True
+                self._waiting = ""
                 self._final_lost &= MARK not in sentence
             else:
                 self.withheld += 1
+                self._going, self._waiting = False, ""
                 self._final_lost |= MARK in sentence.replace("*", "")
         return shown
+
+    def _marks(self, marks: str) -> str:
+        """Citation marks alone belong to the sentence before them, or, where they open the answer,
+        to the one after them; with it they come out or do not."""
+        if self._passed or self.withheld:
+            return marks if self._going else ""
+        self._waiting += marks
+        return ""
 
     def _founded(self, sentence: str) -> bool:
         plain = _MARKS.sub(" ", sentence)

@@ -103,6 +103,26 @@ def test_inventions_do_not_pass(answer: str, secret: str) -> None:
     assert gate.nothing_left
 
 
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("[1] The casino revenue was 4,711 crowns.", WITHHELD),
+        ("The casino revenue was 4,711 crowns. [1]", WITHHELD),
+        ("[3]", WITHHELD),
+        ("[1] Sales were 5,200.", "[1] Sales were 5,200."),
+        ("Sales were 5,200. [1]", "Sales were 5,200. [1]"),
+        ("Sales were 5,200. [1] The casino made 4,711. [2]", f"Sales were 5,200. [1] \n{LEFT_OUT}"),
+    ],
+)
+def test_citation_marks_come_out_with_their_sentence_alone(
+    answer: str, shown: str, piece: int
+) -> None:
+    gate = Gate("Sales were 5,200.", "How much was the casino revenue?")
+    told = "".join(gate.feed(answer[at : at + piece]) for at in range(0, len(answer), piece))
+    assert told + gate.close() == shown
+
+
 def test_one_invented_sentence_is_left_out_of_many() -> None:
     shown, gate = _passes("It was 4,812 [1]. Before, it was 1,234. The year 2022 had 4,511 [1].")
     assert "1,234" not in shown
