@@ -163,7 +163,8 @@ class _Process:
     ) -> errors.TooCostlyError:
         return errors.TooCostlyError(
             f"{name}: reading it {what}{where(self.done)} and was stopped.",
-            "The file may be damaged or hostile; print it to a new PDF and try that.",
+            "Where this machine was busy with other things, try again. Else the file may be damaged "
+            "or hostile; print it to a new PDF and try that.",
         )
 
     def _died(self, name: str, where: Callable[[int], str]) -> errors.DocumentError:
