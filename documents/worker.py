@@ -163,7 +163,7 @@ class _Process:
     ) -> errors.TooCostlyError:
         return errors.TooCostlyError(
             f"{name}: reading it {what}{where(self.done)} and was stopped.",
-            "Where this machine was busy with other things, try again. Else the file may be damaged "
+            "If this machine was busy with other things, try again; else the file may be damaged "
             "or hostile; print it to a new PDF and try that.",
         )
 
