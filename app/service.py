@@ -116,11 +116,11 @@ class Service:
         fast as later ones. Nothing is left of one that is deleted meanwhile. Raises `ModelError`
         where a model is not here, and `Cancelled`."""
 
-        def ended() -> bool:
+        def gone() -> bool:
             return watch.cancelled() or not self.store.holds(document.id)
 
         try:
-            self.compressor.ready(document, progress=watch.progress, cancelled=ended)
+            self.compressor.ready(document, progress=watch.progress, cancelled=gone)
         finally:
             if not self.store.holds(document.id):
                 self.compressor.forget(document.id)

@@ -44,7 +44,7 @@ def run(
     """
     from evals.command import Options, run_tasks
 
-    folder = data or Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))
+    folder = data or _data()
     options = Options(
         methods=strategy.split(","),
         budgets=[
@@ -54,7 +54,7 @@ def run(
         profile=profile,
         reasoner=reasoner,
         answer=not select,
-        lengths=tuple(int(part) for part in lengths.split(",") if part),
+        lengths=_numbers(lengths),
         limit=limit,
         seed=seed,
         out=out,
@@ -115,9 +115,17 @@ def rescore(
     """Score the contexts of a run anew, where a measure has changed; nothing is run again."""
     from evals.command import rescore_records
 
-    sizes = tuple(int(part) for part in lengths.split(",") if part)
-    folder = data or Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))
+    sizes = _numbers(lengths)
+    folder = data or _data()
     rescore_records(records, to, limit=limit, lengths=sizes, seed=seed, data=folder)
+
+
+def _data() -> Path:
+    return Path(os.environ.get("LONGDOC_TEST_DATA", str(DATA)))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(",") if part)
 
 
 def main() -> None:

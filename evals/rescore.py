@@ -16,7 +16,7 @@ from agent.context import arrange, render
 from app.results import Record, read_records
 from documents import Evidence, Span
 from documents.storage import write_file
-from evals.metrics.evidence import evidence_kept
+from evals.runner import scored
 from evals.samples import Outcome, Sample, Setup, Task
 from evals.tasks import all_tasks
 
@@ -58,10 +58,7 @@ def _scored(task: Task, records: Sequence[Record], setup: Setup) -> Iterator[Rec
     for sample in task.samples(setup):
         for record in by_sample.get(sample.id, ()):
             if (outcome := _outcome(record, sample, setup)) is not None:
-                spans, documents = outcome.evidence, {each.id: each for each in sample.documents}
-                scores = evidence_kept(sample.gold, spans, documents) | task.score(sample, outcome)
-                rounded = {name: round(float(value), 6) for name, value in scores.items()}
-                yield replace(record, scores=rounded)
+                yield replace(record, scores=scored(task, sample, outcome))
 
 
 def _outcome(record: Record, sample: Sample, setup: Setup) -> Outcome | None:

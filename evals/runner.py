@@ -150,7 +150,6 @@ class Runner:
         rank_s: float,
         cancelled: IsCancelled,
     ) -> Record:
-        documents = {document.id: document for document in sample.documents}
         started = time.monotonic()
         ran, measured = self._ran(sample, method, ranked, limit, plan, cancelled)
         context = ran.context
@@ -166,9 +165,7 @@ class Runner:
         )
         if ran.answer is not None:
             record, outcome = self._answered(record, outcome, ran.answer)
-        scores = evidence_kept(sample.gold, spans, documents) | task.score(sample, outcome)
-        scores |= measured
-        return replace(record, scores={k: round(float(v), 6) for k, v in scores.items()})
+        return replace(record, scores=scored(task, sample, outcome, measured))
 
     def _ran(  # noqa: PLR0917 - one sample's whole state
         self,
@@ -257,6 +254,14 @@ class Runner:
             commit=self._commit,
             machine=self._machine,
         )
+
+
+def scored(task: Task, sample: Sample, outcome: Outcome, measured: Scores | None = None) -> Scores:
+    """The scores of a record: evidence kept, the task's own, and what was ``measured`` besides."""
+    documents = {document.id: document for document in sample.documents}
+    scores = evidence_kept(sample.gold, outcome.evidence, documents)
+    scores |= task.score(sample, outcome) | (measured or {})
+    return {name: round(float(value), 6) for name, value in scores.items()}
 
 
 def _forget(methods: Sequence[Method], documents: Iterable[str]) -> None:
