@@ -25,24 +25,30 @@ _KINDS: dict[str, Kind] = {"number": "figure", "boolean": "yes_no", "names": "na
 
 @dataclass(frozen=True, slots=True)
 class PdfQuestions:
-    """``folder`` under the data folder; ``only``: one set of it; ``judge`` rates the answers."""
+    """``folder`` under the data folder; ``only``: one set of it; ``several``: only questions over
+    more than one PDF; ``judge`` rates the answers."""
 
     name: str
     folder: str = "pdfs"
     only: str = ""
+    several: bool = False
     judge: Judge | None = None
     source: str = "public filings and papers; licences in the data folder's README"
 
     def samples(self, setup: Setup) -> Iterator[Sample]:
         """``limit`` questions a set. Every PDF that a row names is a document."""
         path = setup.data / self.folder / "questions.jsonl"
-        rows = [row for row in read_rows(path) if not self.only or row.get("set") == self.only]
+        rows = [row for row in read_rows(path) if self._wants(row)]
         for number, row in drawn(rows, lambda row: row.get("set"), setup):
             yield self._sample(row, number, path, setup)
 
     def score(self, sample: Sample, outcome: Outcome) -> Scores:
         """Answer, citations, abstention."""
         return qa_scores(sample, outcome, self.judge, _KINDS.get(str(sample.tags["kind"])))
+
+    def _wants(self, row: Row) -> bool:
+        of_set = not self.only or row.get("set") == self.only
+        return of_set and (not self.several or len(row.get("pdfs") or ()) > 1)
 
     def _sample(self, row: Row, number: int, path: Path, setup: Setup) -> Sample:
         documents = {name: _read(path.parent / name, setup) for name in field(row, "pdfs", path)}
@@ -80,6 +86,7 @@ def _read(path: Path, setup: Setup) -> Document:
 TASKS = (
     PdfQuestions("pdfs"),
     PdfQuestions("pdfs-10q", only="10q"),
+    PdfQuestions("pdfs-10q-several", only="10q", several=True),
     PdfQuestions("pdfs-annual-reports", only="annual-reports"),
     PdfQuestions("pdfs-papers", only="papers"),
 )
