@@ -1,8 +1,10 @@
 """Questions for a clause of a contract by what it is about: "the clause on liability caps".
 
 A model that is given a contract without such a clause names another one. So what it quotes or cites
-must have a word of the matter asked for, in it, in the text just before it or in a heading over it.
-Of the clauses that CUAD's lawyers marked in contracts, 87 in 100 do.
+must have a word of the matter asked for, in it, in the text just before it or in a heading over it
+(of the clauses that CUAD's lawyers marked in contracts, 87 in 100 do), or a critic must hold it
+likely. Over contracts put aside from training, 40 with the clause asked for and 40 without, the
+best piece had `LIKELY` in 31 of the former and 5 of the latter, less than `UNLIKELY` in 1 and 19.
 """
 
 from __future__ import annotations
@@ -25,25 +27,51 @@ _ASKS = re.compile(
     r"\s+(?P<what>[^.?]+)",
     re.IGNORECASE,
 )
+LIKELY, UNLIKELY = 0.15, 0.06
+"""Keep probabilities."""
+NEAREST = "The passage that comes closest"
+_LONGEST_QUOTE = 600
+"""Characters."""
 _BEFORE = 150
 """Characters before a piece of evidence in which its clause may be called by its name."""
 
 
 @dataclass
 class Clauses:
-    """Judges the sentences of an answer where the question asks for a clause."""
+    """Judges the sentences of an answer where the question asks for a clause. ``calibrated``: the
+    scores of the evidence are probabilities."""
 
     question: str
     evidence: Sequence[Evidence]
     documents: Mapping[str, Document]
+    calibrated: bool = False
     _found: bool = False
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether a clause is asked for and nothing is likely to be it."""
+        wanted = bool(self._wanted) and self.calibrated
+        return wanted and all(item.score < UNLIKELY for item in self.evidence)
+
+    def nearest(self) -> str:
+        """The likeliest passage in its own words, for where the reasoner found none; empty where
+        none is likely enough."""
+        if not (self._wanted and self.calibrated and self.evidence):
+            return ""
+        n, best = max(enumerate(self.evidence, 1), key=lambda pair: pair[1].score)
+        if best.score < LIKELY:
+            return ""
+        quote = " ".join(self.documents[best.span.document].slice(best.span).split())
+        if len(quote) > _LONGEST_QUOTE:
+            quote = f"{quote[:_LONGEST_QUOTE].rpartition(' ')[0]} …"
+        return f"{NEAREST}: “{quote}” [{n}]"
 
     def allows(self, sentence: str) -> bool:
         """Whether a sentence may come out: what it cites, or repeats, is about what was asked, or
         goes on from a sentence of which that is so."""
         if not self._wanted or self._found or parse_answer(sentence).refused:
             return True
-        self._found = any(self._about(item) for item in self._meant(sentence))
+        self._found = any(self._likely(i) or self._about(i) for i in self._meant(sentence))
         return self._found
 
     @cached_property
@@ -63,6 +91,9 @@ class Clauses:
             there = words(self.documents[item.span.document].slice(item.span))
             if 2 * len(said & there) >= len(said):
                 yield item
+
+    def _likely(self, item: Evidence) -> bool:
+        return self.calibrated and item.score >= LIKELY
 
     def _about(self, item: Evidence) -> bool:
         document, span = self.documents[item.span.document], item.span

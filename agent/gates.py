@@ -12,12 +12,20 @@ from documents import Document, Evidence
 
 
 def gate_for(
-    question: str, evidence: Sequence[Evidence], documents: Mapping[str, Document]
+    question: str,
+    evidence: Sequence[Evidence],
+    documents: Mapping[str, Document],
+    *,
+    calibrated: bool = False,
 ) -> Gate:
     """The gate for an answer over this evidence: figures and names that stand there, a name that
     stands near what was asked who, a figure that stands where what was asked how much does, a
-    clause that is about what was asked."""
-    judges = [judge(question, evidence, documents) for judge in (Who, Amounts, Clauses)]
+    clause that is about what was asked, or where scores are ``calibrated`` likely to be it."""
+    judges: tuple[Who | Amounts | Clauses, ...] = (
+        Who(question, evidence, documents),
+        Amounts(question, evidence, documents),
+        Clauses(question, evidence, documents, calibrated),
+    )
 
     def allows(sentence: str) -> bool:
         return all(judge.allows(sentence) for judge in judges)

@@ -17,14 +17,15 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import CachePolicy, RetryPolicy
 
-from agent import comparing, computing, planning, series
+from agent import comparing, computing, lookup, planning, series
 from agent.absence import WITHHELD, absence_text, absent, best_score
+from agent.clauses import Clauses
 from agent.context import render
 from agent.gates import gate_for
 from agent.gathering import Errand, key_of
 from agent.planning import MOST_ERRANDS
 from agent.searching import assemble, gather, judge, plan, sends
-from agent.state import Deps, State, evidence_of, plan_of, spent
+from agent.state import Deps, State, calibrated, evidence_of, plan_of, spent
 from agent.verifying import after_verify, repair, verify
 from documents.errors import EngineError, ExpressionError, ReasonerError, StorageError
 from documents.progress import check, within
@@ -138,11 +139,14 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         return _unasked(deps.notes.put(text))
     if ruled := _ruled(state, deps, kind):
         return ruled
+    clauses = Clauses(question, evidence, deps.documents, calibrated(state, deps))
+    if clauses.hopeless:
+        return _unasked("")
     planned = planning.note(plan_of(state, deps.notes)) if state.get("plan") else ""
     noted = deps.notes.get(state["noted"]) if state.get("noted") else ""
     context = f"{noted}\n\n{render(evidence, deps.documents)}".strip()
     messages = answer_messages(f"{question}\n\n{planned}".strip(), context)
-    gate = gate_for(question, evidence, deps.documents)
+    gate = gate_for(question, evidence, deps.documents, calibrated=calibrated(state, deps))
     reasoning: list[str] = []
     answer: list[str] = []
 
@@ -168,7 +172,9 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     rest = gate.close()
     if gate.nothing_left and _computes(deps, question):
         rest = rest.removesuffix(WITHHELD)  # said by `compute`, where it has nothing better to say
-    say(rest)
+    lost = gate.nothing_left or parse_answer("".join([*answer, rest])).refused
+    nearest = clauses.nearest() if lost else ""
+    say(f"{rest.removesuffix(WITHHELD)}\n{nearest}".lstrip() if nearest else rest)
     return {
         "answer": deps.notes.put("".join(answer).strip()),
         "reasoning": deps.notes.put("".join(reasoning).strip()),
@@ -176,17 +182,19 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
         "first_token_s": usage.first_token_s or 0.0,
         "withheld": gate.withheld,
         "ruled": None,
-        "verdict": "not_in_documents" if gate.nothing_left else None,
+        "verdict": "not_in_documents" if gate.nothing_left and not nearest else None,
     }
 
 
 def _ruled(state: State, deps: Deps, kind: str) -> State | None:
-    """The answer to a comparison of documents by a line item, where their rows tell it."""
+    """The answer to a question for a line item, of one document or of several beside each other,
+    where their rows tell it."""
     if not deps.arithmetic:
         return None
     question = deps.notes.get(state["question"])
     documents = {key: deps.documents[key] for key in state["documents"]}
-    found = comparing.compared(question, evidence_of(state), documents)
+    asked = (question, evidence_of(state), documents)
+    found = comparing.compared(*asked) or lookup.looked_up(*asked)
     if found is None:
         return None
     deps.emit(kind, {"text": found.text})

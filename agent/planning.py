@@ -104,7 +104,7 @@ def by_rules(question: str, documents: Sequence[Document], granularity: Granular
     if len(documents) < 2:
         return plan
     profiles = [profile_of(document) for document in documents]
-    named = [_is_named(profile, question) for profile in profiles]
+    named = [is_named(profile, question) for profile in profiles]
     kept = [
         document.id
         for document, one in zip(documents, needed(question, profiles, named), strict=True)
@@ -187,7 +187,7 @@ def _filed(profile: Profile) -> str:
     return core(profile.names[0]).casefold() if profile.filer else profile.name
 
 
-def _is_named(profile: Profile, question: str) -> bool:
+def is_named(profile: Profile, question: str) -> bool:
     """Whether the question names the filer, the file, or a sign of the file's name (a ticker)."""
     stem = profile.name.rpartition(".")[0] or profile.name
     names = [stem] if len(stem) > 3 else []

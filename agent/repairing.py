@@ -43,6 +43,7 @@ def repaired(
     evidence: Sequence[Evidence],
     documents: Mapping[str, Document],
     *,
+    calibrated: bool,
     reasoner: Reasoner,
     cancelled: IsCancelled,
 ) -> Repaired:
@@ -52,7 +53,7 @@ def repaired(
         {"role": "assistant", "content": said},
         {"role": "user", "content": _ORDER.format(mistakes="\n".join(_named(found)))},
     ]
-    gate = gate_for(question, evidence, documents)
+    gate = gate_for(question, evidence, documents, calibrated=calibrated)
     parts: list[str] = []
     usage = Usage()
     for piece in reasoner.stream(messages, max_tokens=MOST_TOKENS, cancelled=cancelled):

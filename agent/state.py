@@ -118,6 +118,12 @@ class State(TypedDict, total=False):
     repairs: int
 
 
+def calibrated(state: State, deps: Deps) -> bool:
+    """Whether the scores of the run's evidence are probabilities."""
+    strategy = deps.strategies.get(state.get("strategy", ""))
+    return strategy is not None and strategy.calibrated
+
+
 def evidence_of(state: State) -> list[Evidence]:
     """The evidence that a state names, in document order: number n is entry n - 1."""
     return [Evidence(Span(key, start, end), score) for key, start, end, score in state["evidence"]]

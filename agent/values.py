@@ -52,7 +52,8 @@ class Context:
 
 class ContextStrategy(Protocol):
     """A way to find context: everything, by retrieval, or by the compressor. ``cut_last``: the
-    last piece may be cut to fill the budget."""
+    last piece may be cut to fill the budget. ``calibrated``: a score says how likely a piece is
+    evidence, so that one document's compare with another's."""
 
     @property
     def count(self) -> Count:
@@ -62,6 +63,11 @@ class ContextStrategy(Protocol):
     @property
     def cut_last(self) -> bool:
         """Whether the last piece that does not fit whole is cut."""
+        ...
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether scores are probabilities."""
         ...
 
     def rank(

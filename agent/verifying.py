@@ -7,7 +7,7 @@ from langgraph.runtime import Runtime
 
 from agent import computing, repairing
 from agent.citations import Cited, cite
-from agent.state import Deps, State, computed_of, evidence_of, spent
+from agent.state import Deps, State, calibrated, computed_of, evidence_of, spent
 from agent.values import Citation, Verdict
 from documents.errors import ReasonerError
 from documents.progress import check, within
@@ -74,6 +74,7 @@ def repair(state: State, runtime: Runtime[Deps]) -> State:
             found,
             evidence,
             deps.documents,
+            calibrated=calibrated(state, deps),
             reasoner=deps.reasoner(),
             cancelled=within(deps.step_s, deps.cancelled),
         )

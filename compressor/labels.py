@@ -40,6 +40,7 @@ _ALSO = tuple(
             r"eps|(?:earnings|income|profit|loss) per (?:(?:common|ordinary) )?share",
             "earnings, income, loss per share, basic, diluted",
         ),
+        (r"administrative (?:expenses?|costs?)|g&a", "selling, general and administrative"),
         (r"pp&e|fixed assets", "property, plant and equipment"),
         (r"d&a", "depreciation and amortization"),
         (r"buybacks?|(?:share|stock) repurchases?", "repurchases of common stock, shares"),

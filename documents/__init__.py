@@ -15,7 +15,7 @@ from documents.errors import (
 )
 from documents.images import page_image
 from documents.index import DocumentInfo
-from documents.profile import Profile, profile_of
+from documents.profile import Profile, profile_of, without_name
 from documents.progress import (
     IsCancelled,
     Progress,
@@ -58,4 +58,5 @@ __all__ = [
     "no_progress",
     "page_image",
     "profile_of",
+    "without_name",
 ]

@@ -17,6 +17,7 @@ class Cprs:
     compressor: Compressor
     count: Count
     cut_last: bool = False
+    calibrated: bool = True
 
     def rank(
         self,

@@ -16,6 +16,7 @@ class Full:
 
     count: Count
     cut_last: bool = True
+    calibrated: bool = False
 
     def rank(
         self,

@@ -17,6 +17,7 @@ class Rag:
     retriever: Retriever
     count: Count
     cut_last: bool = True
+    calibrated: bool = False
 
     def rank(
         self,

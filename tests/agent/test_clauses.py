@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from agent.citations import cite
+from agent.clauses import LIKELY, NEAREST, UNLIKELY, Clauses
 from agent.gates import gate_for
 from documents import Document, DocumentStore, Evidence
 
@@ -30,13 +31,21 @@ def contract(tmp_path: Path) -> Document:
     return DocumentStore(tmp_path / "store").ingest(tmp_path / "supply.md")
 
 
-def answered(contract: Document, question: str, answer: str) -> str:
-    parts = ("The Supplier keeps", "It shows", "10.5", "If a part", "10.6", "Late ones")
+PARTS = ("The Supplier keeps", "It shows", "10.5", "If a part", "10.6", "Late ones")
+
+
+def held(contract: Document, *scores: float) -> list[Evidence]:
+    """The contract's sentences, with these scores and the rest with none."""
     evidence = []
-    for part in parts:
+    for number, part in enumerate(PARTS):
         start = contract.text.index(part)
-        evidence.append(Evidence(contract.span(start, contract.text.index(".", start + 5) + 1), 1))
-    gate = gate_for(question, evidence, {contract.id: contract})
+        span = contract.span(start, contract.text.index(".", start + 5) + 1)
+        evidence.append(Evidence(span, scores[number] if number < len(scores) else 0.0))
+    return evidence
+
+
+def answered(contract: Document, question: str, answer: str) -> str:
+    gate = gate_for(question, held(contract, *[1.0] * 6), {contract.id: contract})
     return gate.feed(f"{answer}\n") + gate.close()
 
 
@@ -69,3 +78,52 @@ def test_another_clause_does_not(contract: Document, answer: str) -> None:
     shown = answered(contract, "Which clause is about a cap on liability? Quote it.", answer)
     assert answer not in shown
     assert not cite(shown, (), {}).citations
+
+
+CAP = "Which clause is about a cap on liability? Quote it."
+
+
+@pytest.mark.parametrize(("score", "comes"), [(LIKELY, True), (0.9 * LIKELY, False)])
+def test_what_a_critic_holds_likely_need_not_be_called_so(
+    contract: Document, score: float, comes: bool
+) -> None:
+    evidence, documents = held(contract, score), {contract.id: contract}
+    said = "The Supplier keeps cover of two million crowns [1]."
+    gate = gate_for(CAP, evidence, documents, calibrated=True)
+    assert ((gate.feed(f"{said}\n") + gate.close()).strip() == said) == comes
+    assert gate_for(CAP, evidence, documents).feed(f"{said}\n") == ""  # a rank is no probability
+
+
+@pytest.mark.parametrize(
+    ("question", "score", "calibrated", "hopeless"),
+    [
+        (CAP, 0.9 * UNLIKELY, True, True),
+        (CAP, UNLIKELY, True, False),
+        (CAP, 0.9 * UNLIKELY, False, False),
+        ("What happens where a part is void?", 0.0, True, False),
+    ],
+)
+def test_a_clause_that_nothing_is_likely_to_be_is_not_there(
+    contract: Document, question: str, score: float, calibrated: bool, hopeless: bool
+) -> None:
+    clauses = Clauses(question, held(contract, 0.0, score), {contract.id: contract}, calibrated)
+    assert clauses.hopeless == hopeless
+
+
+def test_the_likeliest_passage_is_quoted_and_cited(contract: Document) -> None:
+    evidence, documents = held(contract, LIKELY, 0.5), {contract.id: contract}
+    nearest = Clauses(CAP, evidence, documents, calibrated=True).nearest()
+    assert nearest == f"{NEAREST}: “It shows the policy on request.” [2]"
+    assert [c.verified for c in cite(nearest, evidence, documents, CAP).citations] == [True]
+    assert Clauses(CAP, held(contract, 0.1), documents, calibrated=True).nearest() == ""
+    assert Clauses(CAP, evidence, documents).nearest() == ""
+
+
+def test_a_long_passage_is_quoted_in_part(tmp_path: Path) -> None:
+    (tmp_path / "long.md").write_text(
+        "The parties cap their liability as follows: " + "word " * 300
+    )
+    document = DocumentStore(tmp_path / "store").ingest(tmp_path / "long.md")
+    evidence = [Evidence(document.span(0, len(document.text)), 0.5)]
+    nearest = Clauses(CAP, evidence, {document.id: document}, calibrated=True).nearest()
+    assert nearest.endswith(" word …” [1]") and len(nearest) < 700

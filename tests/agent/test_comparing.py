@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from agent.comparing import Compared, compared
+from agent.comparing import compared
+from agent.line_items import Told
 from app.service import Question, Service
 from app.settings import load_settings
 from documents import Document, Evidence
@@ -72,7 +73,7 @@ def whole(documents: Mapping[str, Document]) -> list[Evidence]:
     return [Evidence(one.span(0, len(one.text)), 1.0) for one in documents.values()]
 
 
-def asked(question: str, documents: Mapping[str, Document]) -> Compared | None:
+def asked(question: str, documents: Mapping[str, Document]) -> Told | None:
     return compared(question, whole(documents), documents)
 
 

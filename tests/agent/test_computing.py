@@ -226,7 +226,7 @@ def test_a_wrong_result_of_the_model_gives_way_to_the_right_one(place: Place) ->
 
 
 def test_nothing_is_asked_where_nothing_is_to_be_computed(place: Place) -> None:
-    place.ask("", "What were total net sales in 2023?")
+    place.ask("", "What did total net sales come to in 2023?")
     assert len(place.server.asked) == 1
     result, _ = place.ask("", arithmetic=False)
     assert len(place.server.asked) == 1
@@ -235,3 +235,11 @@ def test_nothing_is_asked_where_nothing_is_to_be_computed(place: Place) -> None:
     result, _ = place.ask("[1:81,797] - [1:82,959]", said=said)
     assert len(place.server.asked) == 1
     assert result["verdict"] == "not_in_documents"
+
+
+def test_a_row_that_tells_is_not_asked_of_the_reasoner(place: Place) -> None:
+    result, _ = place.ask("", "What were total net sales in 2023?")
+    assert place.server.asked == []
+    assert result["answer"].endswith("Therefore, the answer is 81,797 million [1].")
+    assert result["verdict"] == "answered"
+    assert [citation["verified"] for citation in result["citations"]] == [True]

@@ -32,7 +32,7 @@ Ingrid Dahl chairs the board.
 
 {ORDER}
 """
-SALES = "What were total net sales in 2023?"
+SALES = "What did total net sales come to in 2023?"
 WRONG = "Therefore, the answer is 82,959 [1]."
 RIGHT = "Total net sales were 81,797 in 2023 [1]. Therefore, the answer is 81,797 [1]."
 REFUSAL = "Therefore, the answer is not in the documents."
