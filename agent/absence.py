@@ -84,12 +84,13 @@ class Gate:
 
     ``known`` is the evidence's text with what stands over it, ``question`` what was asked: its
     own words may be repeated, but a final answer that has figures must have founded ones.
-    ``allows`` judges a sentence that is founded so far."""
+    ``allows`` judges a sentence that is founded so far; ``completed`` is what comes out of it."""
 
     known: str
     question: str
     withheld: int = 0
     allows: Callable[[str], bool] | None = None
+    completed: Callable[[str], str] = str
     _words: set[str] = field(default_factory=set)
     _figures: set[Decimal] = field(default_factory=set)
     _operands: list[Decimal] = field(default_factory=list)
@@ -138,7 +139,7 @@ class Gate:
             elif not re.search(r"\w", _MARKS.sub("", sentence)):
                 shown += self._marks(sentence)
             elif self._founded(sentence):
-                shown += self._waiting + sentence
+                shown += self._waiting + self.completed(sentence)
                 self._passed = self._going = True
                 self._waiting = ""
                 self._final_lost &= MARK not in sentence

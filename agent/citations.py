@@ -138,10 +138,15 @@ def claims(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _sentences(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     text = re.sub(r"([.!?])((?:\s*[\[【][\d,;\s–-]+[\]】])+)", r"\2\1", answer)
     for sentence in _SENTENCE.split(text):
-        marks = [n for mark in _MARK.finditer(sentence) for n in _listed(mark[1])]
+        marks = [n for _, _, listed in marks_in(sentence) for n in listed]
         claim = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", sentence)).strip()
         if claim or marks:
             yield claim, tuple(dict.fromkeys(marks))
+
+
+def marks_in(text: str) -> list[tuple[int, int, list[int]]]:
+    """Where the citation marks of a text stand, and the numbers of each."""
+    return [(mark.start(), mark.end(), _listed(mark[1])) for mark in _MARK.finditer(text)]
 
 
 def best_quote(claim: str, document: Document, span: Span, question: str = "") -> Span:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from agent.absence import Gate, frame
 from agent.amounts import Amounts
 from agent.clauses import Clauses
+from agent.scales import Scales
 from agent.who import Who
 from documents import Document, Evidence
 
@@ -20,7 +21,8 @@ def gate_for(
 ) -> Gate:
     """The gate for an answer over this evidence: figures and names that stand there, a name that
     stands near what was asked who, a figure that stands where what was asked how much does, a
-    clause that is about what was asked, or where scores are ``calibrated`` likely to be it."""
+    clause that is about what was asked, or where scores are ``calibrated`` likely to be it. What
+    comes out has its figures in their tables' scale."""
     judges: tuple[Who | Amounts | Clauses, ...] = (
         Who(question, evidence, documents),
         Amounts(question, evidence, documents),
@@ -30,4 +32,6 @@ def gate_for(
     def allows(sentence: str) -> bool:
         return all(judge.allows(sentence) for judge in judges)
 
-    return Gate(frame(evidence, documents), question, allows=allows)
+    scales = Scales(evidence, documents)
+    known = frame(evidence, documents)
+    return Gate(known, question, allows=allows, completed=scales.completed)

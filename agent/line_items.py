@@ -34,6 +34,8 @@ _ALIKE = (_SAME[0], _SAME[1] | {"loss"})
 """The same with a loss, which is an income below zero."""
 _LOOSE = frozenset("expense cost balance total amount value net figure equivalent".split())
 """Words of a question that a row need not have to be the one."""
+_EXCEPTED = frozenset("share number unit employee percent percentage ratio".split())
+"""What is not in the scale of a table that is, with exceptions."""
 _WHEN = frozenset(
     "january february march april may june july august september october november december jan feb "
     "mar apr jun jul aug sep sept oct nov dec three six nine twelve thirteen month week quarter "
@@ -121,7 +123,7 @@ def choose(
     values = {other.figure.value for its, _, _, other in rated if its == worth}
     if sure and (len(values) > 1 or not _in_full(held, spoken)):
         return None
-    scale = _scale(held, cell)
+    scale = scale_of(held, cell)
     return Chosen(held, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
 
 
@@ -211,11 +213,13 @@ def _cell(held: Held, years: frozenset[str], own: Period) -> Cell | None:
     return max(fitting, key=lambda one: own.shared(period(" ".join(one.heads))), default=None)
 
 
-def _scale(held: Held, cell: Cell) -> str:
-    """The figure's scale. One that has exceptions holds but for amounts per share."""
+def scale_of(held: Held, cell: Cell) -> str:
+    """The figure's scale. One that has exceptions holds but for amounts per share and counts."""
     if cell.figure.scale or cell.figure.unit == "%":
         return cell.figure.scale
     block = held.row.block
     span = held.document.span(block.start, block.end)
-    scale = scale_over(held.document, span, cell.start, cell.heads).removesuffix(EXCEPTIONS)
-    return "" if per_share(held) else scale
+    scale = scale_over(held.document, span, cell.start, cell.heads)
+    if scale.endswith(EXCEPTIONS) and _EXCEPTED & (held.words | _group_words(held)):
+        return ""
+    return "" if per_share(held) else scale.removesuffix(EXCEPTIONS)
