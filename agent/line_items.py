@@ -32,8 +32,12 @@ _SAME = (
 )
 _ALIKE = (_SAME[0], _SAME[1] | {"loss"})
 """The same with a loss, which is an income below zero."""
-_LOOSE = frozenset("expense cost balance total amount value net figure equivalent".split())
-"""Words of a question that a row need not have to be the one."""
+_LOOSE = frozenset("balance total amount value level figure net flow equivalent".split())
+_COSTS = frozenset("expense cost expenditure spending".split())
+_INFLOWS = frozenset("income revenue sale gain benefit asset".split())
+_SEGMENTS = frozenset("segment division business revenue sale".split())
+"""Words of a question that a row need not have to be the one; costs, unless it is of an inflow;
+those of the last where it is a segment's."""
 _EXCEPTED = frozenset("share number unit employee percent percentage ratio".split())
 """What is not in the scale of a table that is, with exceptions."""
 _WHEN = frozenset(
@@ -121,7 +125,7 @@ def choose(
         return None
     worth, _, held, cell = min(rated, key=lambda entry: entry[:2])
     values = {other.figure.value for its, _, _, other in rated if its == worth}
-    if sure and (len(values) > 1 or not _in_full(held, spoken)):
+    if sure and (len(values) > 1 or not names_all(held, item)):
         return None
     scale = scale_of(held, cell)
     return Chosen(held, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
@@ -167,11 +171,19 @@ def _worth(held: Held, spoken: frozenset[str], asked: frozenset[str]) -> float:
     return max(fits) + len(both) / len(own) if fits else 0.0
 
 
-def _in_full(held: Held, spoken: frozenset[str]) -> bool:
-    """Whether a row and the group that it is in name all of what is asked for."""
-    words = held.words | _group_words(held)
+def names_all(held: Held, item: str, *, segment: bool = False) -> bool:
+    """Whether a row and the group that it is in name all of an item; ``segment``: or the segment
+    of a company whose revenue it is."""
+    words = held.words | _group_words(held) | initials(held.row.label)
     named = words.union(*(group for group in _ALIKE if group & words))
-    return (spoken - _LOOSE or spoken) <= named
+    spoken = tokens(item) - whose(held.document)
+    wanted = spoken - _loose(words) - (_SEGMENTS if segment else frozenset())
+    return (wanted or spoken) <= named
+
+
+def _loose(words: frozenset[str]) -> frozenset[str]:
+    """The words of a question that a row with these words need not have."""
+    return _LOOSE if words & _INFLOWS else _LOOSE | _COSTS
 
 
 def _turned(group: frozenset[str], lacking: frozenset[str]) -> bool:
@@ -194,7 +206,9 @@ def _fits(words: frozenset[str], spoken: frozenset[str], asked: frozenset[str]) 
     both = {"basic", "diluted"}
     apart = _APART - both if both <= words else _APART
     missing, more = (spoken - words) & _APART, (words - asked - spoken) & apart
-    return 2 * len(spoken & words) >= len(spoken) and not missing and not more
+    needed = spoken - (_loose(words) - words) - {"segment"}
+    enough = 2 * len(spoken & words) >= len(needed)
+    return enough and not missing and not more
 
 
 def _group_words(held: Held) -> frozenset[str]:

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from agent.absence import asked_names
 from agent.dates import period
-from agent.line_items import Chosen, Told, choose_each, names_of, worded
+from agent.line_items import Chosen, Told, choose_each, names_all, names_of, worded
 from agent.periods import dates, without_periods, years
 from agent.planning import is_named
 from documents import Document, Evidence, profile_of, without_name
@@ -26,10 +26,12 @@ _LOOKUP = re.compile(
 _TREND = re.compile(
     r"\btrends?\b[^?]*?\b(?:in|of)\s+(?P<in>[^?]+)\?"
     r"|^how\s+(?:did|do|does|has|have|had)\s+(?P<how>[^?]+?)\s+"
-    r"(?:chang\w+|develop\w*|evolv\w+|mov\w+)\b[^?]*\?"
+    r"(?:chang|develop|evolv|mov|trend|fluctuat|vari|progress)\w*\b[^?]*\?"
     r"|^what\s+(?:is|was|were)\s+the\s+changes?\s+in\s+(?P<change>[^?]+)\?",
     re.IGNORECASE,
 )
+_MORE = re.compile(r"[?,]?\s+(?:and|if so,?)\s+(?:what|how|why|which|who|where)\b", re.IGNORECASE)
+"""Asks for something besides, for which no row is an answer."""
 _OTHER = re.compile(
     r"\bchang\w+|\bdifferen\w+|\bincreas\w+|\bdecreas\w+|\bgrowth\b|\bpercent\w*|%|\baverage\b"
     r"|\bratio\b|\bproportion\b|(?<!per )\bshare of\b|\bsum\b|\bwhy\b|\bwhich\b|\bwho\b|\bhow\b"
@@ -45,7 +47,9 @@ _ASIDE = re.compile(r"\([^()]*\)")
 _SPOKEN = re.compile(
     r"\byear[\s-]over[\s-]year\b|\bchanges?(?=\W*$)|\b(?:the\s+)?(?:company|group|firm)['’]s\b"
     r"|\b(?:annual|quarterly|interim|financial)\s+reports?\b|\b(?:total\s+)?(?:values?|amounts?|levels?|figures?)\s+of\b"
-    r"|\b(?:based on|according to|reported (?:in|by)|recorded (?:in|by)|listed in)\b[^?]*$"
+    r"|\b(?:over|across|during|in)\s+(?:the\s+|these\s+)?(?:(?:reported|reporting|recent|last)\s+)?"
+    r"(?:periods|quarters|years|time)\b"
+    r"|\b(?:based on|according to|(?:as )?(?:reported|recorded) (?:in|by)|listed in)\b[^?]*$"
     r"|\b(?:for|in|at|as of|during|from|by|of)\s+(?:the\s+)?(?:end\s+of\s+(?:the\s+)?)?"
     r"(?:(?:full|entire|same|reporting|current)\s+)?"
     r"(?:years?|quarters?|(?:three|six|nine|twelve|\d+)\s+months?|period)(?:\s+end(?:ed|ing)?)?"
@@ -65,6 +69,8 @@ def looked_up(
     else, or it cannot be told for sure which row and figure is meant."""
     asked = _OPENING.sub("", question.strip())
     meant = _meant(question, documents)
+    if _MORE.search(asked):
+        return None
     if (trend := _TREND.search(asked)) and len(meant) > 1:
         item = _item(next(filter(None, trend.groups())), meant)
         return _trend(item, evidence, meant) if item else None
@@ -103,8 +109,19 @@ def _trend(item: str, evidence: Sequence[Evidence], meant: Mapping[str, Document
     found = sorted((one for one in chosen.values() if one), key=lambda one: str(ends[one.document]))
     if len(found) < 2 or len({one.cell.figure.unit == "%" for one in found}) > 1:
         return None
+    if not _same(item, found):
+        return None
     lacking = tuple(key for key, one in chosen.items() if one is None)
     return Told(worded(found, names_of(list(meant.values())), lacking, _went(found)), item, lacking)
+
+
+def _same(item: str, found: Sequence[Chosen]) -> bool:
+    """Whether the reports' rows are of one thing: each names all of the item, or they are called
+    the same and it is a segment's."""
+    if all(names_all(one.held, item) for one in found):
+        return True
+    alike = len({one.held.words for one in found}) == 1
+    return alike and all(names_all(one.held, item, segment=True) for one in found)
 
 
 def _went(found: Sequence[Chosen]) -> str:
@@ -147,7 +164,7 @@ def _item(text: str, meant: Mapping[str, Document]) -> str:
     for document in meant.values():
         for name in (*profile_of(document).names[:1], document.name):
             text = without_name(text, name)
-    text = without_periods(text)
+    text = without_periods(re.sub(r"['’]s\b", " ", text))
     while (shorter := _TAIL.sub("", _SPOKEN.sub(" ", text))) != text:
         text = shorter
     return text if tokens(text) and not asked_names(f"the {text.lower()}") else ""

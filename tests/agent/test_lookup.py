@@ -158,3 +158,31 @@ def test_a_trend_needs_reports_of_times_of_their_own() -> None:
     one = filed(2023)
     again = Document("again", "copy.txt", one.text, (), one.blocks)
     assert asked("What is the trend in Alpha Group's revenue?", by_id(one, again)) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How have revenues changed from 2021 to 2023, and what may this indicate?",
+        "What is the trend in Alpha Group's revenue from cranes?",
+        "What is the trend in the cost of revenues?",
+    ],
+)
+def test_no_trend_is_told_of_another_thing(question: str) -> None:
+    assert asked(question, THREE) is None
+
+
+def test_a_segment_goes_by_its_name_in_every_report() -> None:
+    cranes = FILING.replace("Revenues", "Cranes  ")
+
+    def one(year: int, text: str) -> Document:
+        end = f"December 31, {year}"
+        text = text.format(form="10-K", span="year", end=end, year=year, before=year - 1,
+                           revenue="8,000", cash="2", frame="")  # fmt: skip
+        return Document(f"d{year}", f"alpha-{year}.txt", text, (), tuple(parse(text)[0]))
+
+    question = "Can any trends be seen in the Cranes segment revenue over the reported periods?"
+    told = asked(question, by_id(one(2022, cranes), one(2023, cranes)))
+    assert told is not None and told.startswith("$8,000 (December 31, 2022) [1], then unchanged")
+    other = one(2022, cranes.replace("Cranes  ", "Cranes of others"))
+    assert asked(question, by_id(other, one(2023, cranes))) is None
