@@ -8,9 +8,10 @@ document, the answer follows from the question's words; whose row is missing is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from agent.comparisons import Group, Order, comparison
-from agent.figures import SCALE
+from agent.figures import POWERS, SCALE, scale_throughout
 from agent.line_items import Chosen, Told, choose_each, names_of, per_share, worded
 from documents import Document, Evidence, profile_of
 
@@ -30,7 +31,7 @@ def compared(
     meant = _meant(question, documents)
     names = names_of(list(meant.values()))
     chosen = choose_each(asked.item, question, evidence, meant)
-    found = [one for one in chosen.values() if one is not None]
+    found = [_in_scale(one) for one in chosen.values() if one is not None]
     if len(found) < _LEAST_DOCUMENTS or 2 * len(found) <= len(chosen) or _doubted(found):
         return None
     if asked.groups:
@@ -44,17 +45,23 @@ def compared(
 
 
 def _doubted(found: Sequence[Chosen]) -> bool:
-    """Whether figures cannot be set side by side: percentages beside amounts, or a short one that
-    says no scale in a document that says one elsewhere."""
-    if len({one.cell.figure.unit == "%" for one in found}) > 1:
-        return True
-    return any(
-        not one.scale
-        and _SHORT <= abs(one.amount) < _LONG
-        and SCALE.search(one.held.document.text) is not None
-        for one in found
-        if not per_share(one.held)
-    )
+    """Whether figures cannot be set side by side: percentages beside amounts, or one whose scale is
+    not known."""
+    mixed = len({one.cell.figure.unit == "%" for one in found}) > 1
+    return mixed or any(_unscaled(one) and SCALE.search(one.held.document.text) for one in found)
+
+
+def _in_scale(one: Chosen) -> Chosen:
+    """A short amount over which no scale is said, in the one that its document says elsewhere, if
+    it never says another."""
+    scale = scale_throughout(one.held.document) if _unscaled(one) else ""
+    amount = one.cell.figure.value.scaleb(POWERS[scale])
+    return replace(one, scale=scale, amount=amount) if scale else one
+
+
+def _unscaled(one: Chosen) -> bool:
+    """Whether an amount may be one in thousands that does not say so."""
+    return not one.scale and _SHORT <= abs(one.amount) < _LONG and not per_share(one.held)
 
 
 def _meant(question: str, documents: Mapping[str, Document]) -> dict[str, Document]:

@@ -44,6 +44,7 @@ _AROUND = 1_500
 """Characters before a table in which its scale is said, in a file without pages."""
 _MOST_BLOCKS, _FURTHEST = 200, 50_000
 _REACH = 12
+_AGAIN = 3
 EXCEPTIONS = ", with exceptions"
 """Ends a scale that may not hold for every row: never shown, never mixed with another."""
 POWERS = {"": 0, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
@@ -130,10 +131,18 @@ def scale_over(document: Document, span: Span, offset: int, over: Iterable[str] 
     if not said:
         return ""
     last = said[-1]
-    excepted = EXCEPTIONS if "except" in (last["rest"] or "").lower() else ""
-    letter = _LETTERS.get((last["letter"] or "").lower(), "")
-    word = last["scale"] or last["word"] or letter or "thousand"
-    return word.lower() + excepted
+    return _named(last) + (EXCEPTIONS if "except" in (last["rest"] or "").lower() else "")
+
+
+def scale_throughout(document: Document) -> str:
+    """The scale that a document says again and again, and no other; empty without one."""
+    said = [_named(match) for match in SCALE.finditer(document.text)]
+    return said[0] if len(said) >= _AGAIN and len(set(said)) == 1 else ""
+
+
+def _named(match: re.Match[str]) -> str:
+    letter = _LETTERS.get((match["letter"] or "").lower(), "")
+    return (match["scale"] or match["word"] or letter or "thousand").lower()
 
 
 def _before_table(document: Document, offset: int) -> int:

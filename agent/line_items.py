@@ -151,7 +151,9 @@ def called(one: Chosen) -> str:
     """The row's label, and the period over the figure."""
     label = " ".join(one.held.row.label.split()).strip(" :–—-")
     heads = " ".join(one.cell.heads)
-    return f"{label} ({heads})" if heads and period(heads).years else label
+    if heads.isdecimal():  # in parentheses it would be a figure below zero
+        return f"{label} in {heads}"
+    return f"{label} ({heads})" if period(heads).years else label
 
 
 def per_share(held: Held) -> bool:

@@ -164,6 +164,20 @@ def test_a_short_amount_without_a_scale_is_doubted_where_scales_are_in_use() -> 
     assert asked("Which company has the highest total liabilities?", documents) is None
 
 
+def test_the_scale_that_a_document_says_throughout_is_that_of_its_short_amounts() -> None:
+    silent = {**ALPHA, "frame": "", "name": "Alpha Corp"}
+    documents = made(silent, BRAVO)
+    notes = "\n\n".join(f"Note {n} (in thousands of dollars)" for n in range(3))
+    far = documents["d0"].text + "\n\n" + notes
+    question = "Which company has the lowest cash and cash equivalents?"
+    documents["d0"] = Document("d0", "d0.txt", far, (), tuple(parse(far)[0]))
+    found = asked(question, documents)
+    assert found is not None and "Alpha Corp, $1,500 thousand [1]" in found.text
+    other = far + "\n\nNote 4 (in millions of dollars)"
+    documents["d0"] = Document("d0", "d0.txt", other, (), tuple(parse(other)[0]))
+    assert asked(question, documents) is None
+
+
 # a whole run
 
 

@@ -37,7 +37,7 @@ REPORT = """# Halden Marine plc: annual report 2023
 Wages were $1,200 thousand in 2023. Fees were 300 in 2023.
 """
 GROWTH = "By what percentage did total net sales change?"
-SAID = "Total net sales were 81,797 in 2023 and 82,959 in 2022 [1]."
+SAID = "Total net sales were 81,797 million in 2023 and 82,959 million in 2022 [1]."
 SENTENCE = "Computed: (81,797 − 82,959) / 82,959 = −1.40 % [1]."
 
 
