@@ -16,7 +16,7 @@ from itertools import permutations
 from agent.context import column_heads, headings
 from agent.figures import every
 from documents import Document, Evidence
-from policy.parsing import MARK
+from policy.parsing import MARK, PLACEHOLDER
 
 NOT_SAID = "The documents do not say"
 WITHHELD = f"{NOT_SAID}. The evidence does not bear out what the model answered: it is withheld."
@@ -138,6 +138,9 @@ class Gate:
                 shown += sentence
             elif not re.search(r"\w", _MARKS.sub("", sentence)):
                 shown += self._marks(sentence)
+            elif PLACEHOLDER in sentence:  # the form it was to fill in, which says nothing
+                self.withheld += not self._passed
+                self._waiting = ""
             elif self._founded(sentence):
                 shown += self._waiting + self.completed(sentence)
                 self._passed = self._going = True

@@ -17,10 +17,10 @@ from agent.checking import CONTRADICTS, fold, mistakes, names, supports, words
 from agent.dates import DATE
 from agent.figures import numbers
 from agent.values import Citation, CitedBy
+from compressor.sentences import sentences
 from documents import Document, Evidence, Span
 
 _MARK = re.compile(r"[\[【]\s*(\d+(?:\s*[,;–-]\s*\d+)*)\s*[\]】]")
-_SENTENCE = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[A-Z0-9\"'(\[一-鿿])|\n+")
 _TELLING = 3
 """Characters of a figure that is not met by chance."""
 _MOST_TRIED = 12
@@ -136,12 +136,25 @@ def claims(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _sentences(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
-    text = re.sub(r"([.!?])((?:\s*[\[【][\d,;\s–-]+[\]】])+)", r"\2\1", answer)
-    for sentence in _SENTENCE.split(text):
-        marks = [n for _, _, listed in marks_in(sentence) for n in listed]
-        claim = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", sentence)).strip()
-        if claim or marks:
-            yield claim, tuple(dict.fromkeys(marks))
+    text = re.sub(r"([.!?][\"'”’)]*)((?:\s*[\[【][\d,;\s–-]+[\]】])+)", r"\2\1", answer)
+    for start, end in sentences(text, lines_end=True):
+        for part in _by_mark(text[start:end]):
+            marks = [n for _, _, listed in marks_in(part) for n in listed]
+            claim = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", part)).strip()
+            if claim or marks:
+                yield claim, tuple(dict.fromkeys(marks))
+
+
+def _by_mark(sentence: str) -> list[str]:
+    """A sentence in parts that each end with their marks, if each says something that can be
+    checked: "82 in 2022 [1], then 81 in 2023 [3]" does not say that [3] has both."""
+    ends = [end for _, end, _ in marks_in(sentence)]
+    cuts = [end for end in ends[:-1] if re.match(r"[^\w\[【]*\w", sentence[end:])]
+    bounds = [0, *cuts, len(sentence)]
+    parts = [sentence[start:end] for start, end in pairwise(bounds)]
+    bare = [_MARK.sub("", part) for part in parts]
+    told = all(numbers(part) or names(f"x {part}") for part in bare)
+    return parts if told else [sentence]
 
 
 def marks_in(text: str) -> list[tuple[int, int, list[int]]]:
@@ -198,8 +211,7 @@ def _parts(document: Document, span: Span) -> list[Span]:
         start, end = max(block.start, span.start), min(block.end, span.end)
         cuts = [start]
         if block.kind not in ("table_row", "heading"):
-            text = document.text[start:end]
-            cuts += [start + m.end() for m in _SENTENCE.finditer(text) if "\n" not in m[0]]
+            cuts += [first for first, _ in sentences(document.text, start, end)][1:]
         cuts.append(end)
         for left, right in pairwise(cuts):
             stripped = document.text[left:right].strip()

@@ -31,12 +31,15 @@ from documents.progress import IsCancelled, check, never_cancelled
 
 _ROOT = Path(__file__).resolve().parent.parent
 _TICK_S = 0.05
+_LEAST_SHARE = 0.25
+"""Of the clock's time, what counts for a job on a busy machine even if it did not run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a job may cost. A hostile file ends within 20 s and 1.5 GiB; no honest page that we
-    know takes a tenth of ``stall_s``."""
+    know takes a tenth of ``stall_s``. On a machine that has more to do than cores to do it, the
+    time that a job gets to run counts, and at least a quarter of the clock's."""
 
     stall_s: float = 15.0
     """Longest wait for the next item."""
@@ -134,14 +137,13 @@ class _Process:
 
     def _next(self, name: str, where: Callable[[int], str], cancelled: IsCancelled) -> bytes:
         """Waits for a message, watching time, memory and the person."""
-        started = time.monotonic()
+        started, ran = time.monotonic(), self._ran()
         whole = self.limits.base_s + self.limits.per_item_s * self.done - self.waited_s
         patience = min(self.limits.stall_s, whole)
         try:
             while not self.answers.poll(_TICK_S):
                 check(cancelled)
-                waited = time.monotonic() - started
-                if waited > patience:
+                if self._had(time.monotonic() - started, self._ran() - ran) > patience:
                     raise self._too_costly(name, where, f"took over {patience:.0f} s")
                 if self._resident() > self.limits.memory_bytes:
                     raise self._too_costly(name, where, "took too much memory")
@@ -150,7 +152,21 @@ class _Process:
         except (EOFError, ConnectionResetError) as error:
             raise self._died(name, where) from error
         finally:
-            self.waited_s += time.monotonic() - started
+            self.waited_s += self._had(time.monotonic() - started, self._ran() - ran)
+
+    def _had(self, waited: float, ran: float) -> float:
+        """The seconds of a wait that count."""
+        if os.getloadavg()[0] <= (os.cpu_count() or 1):
+            return waited
+        return max(ran, waited * _LEAST_SHARE)
+
+    def _ran(self) -> float:
+        """Processor seconds that the process has had; 0 once it is gone."""
+        try:
+            times = psutil.Process(self.child.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
 
     def _resident(self) -> int:
         try:
@@ -170,7 +186,7 @@ class _Process:
     def _died(self, name: str, where: Callable[[int], str]) -> errors.DocumentError:
         """Why a process that fell silent did so, as far as its exit status tells."""
         code = self.child.wait()
-        if code in (-signal.SIGKILL, -signal.SIGALRM, -signal.SIGXCPU):
+        if code in (-signal.SIGKILL, -signal.SIGPROF, -signal.SIGXCPU):
             return self._too_costly(name, where, "took too much memory or time")
         why = signal.Signals(-code).name if code < 0 else self._last_complaint() or f"exit {code}"
         return errors.DamagedError(

@@ -51,9 +51,10 @@ def _limit(memory: int) -> None:
 
 
 def _rearm(stall: float) -> None:
-    """Die of SIGALRM if an item takes twice its limit: the parent must be gone. A thread could
-    not see to this, since a library stuck in a loop may hold the interpreter's lock."""
-    signal.setitimer(signal.ITIMER_REAL, 2 * stall + 5)
+    """Die of SIGPROF if an item takes twice its limit of processor time: the parent must be gone. A
+    thread could not see to this, since a library stuck in a loop may hold the interpreter's
+    lock."""
+    signal.setitimer(signal.ITIMER_PROF, 2 * stall + 5)
 
 
 def _die_with_parent() -> None:

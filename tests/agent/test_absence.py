@@ -123,6 +123,15 @@ def test_citation_marks_come_out_with_their_sentence_alone(
     assert told + gate.close() == shown
 
 
+def test_a_form_that_was_not_filled_in_says_nothing() -> None:
+    form = "Therefore, the answer is (insert answer here) [1]."
+    gate = Gate("Sales were 1,234.", "What were sales?")
+    assert gate.feed(f"Sales were 1,234 [1].\n{form}\n") + gate.close() == "Sales were 1,234 [1].\n"
+    assert not gate.nothing_left and not gate.withheld
+    alone = Gate("Sales were 1,234.", "What were sales?")
+    assert alone.feed(f"{form}\n") + alone.close() == WITHHELD
+
+
 def test_one_invented_sentence_is_left_out_of_many() -> None:
     shown, gate = _passes("It was 4,812 [1]. Before, it was 1,234. The year 2022 had 4,511 [1].")
     assert "1,234" not in shown

@@ -138,3 +138,21 @@ def test_a_figure_cited_wrongly_or_not_at_all_is_found(report: Document) -> None
     assert (right.n, right.by) == (1, "longdoc")
     for claim in ("Therefore, the answer is 7,311.", "It rose by 3."):
         assert cite(claim, evidence, documents) == Cited(unsupported=(claim,))
+
+
+@pytest.mark.parametrize(
+    ("sentence", "claimed"),
+    [
+        ("Sales were 82 in 2022 [1], then 81 in 2023 [3].",
+         [("Sales were 82 in 2022", (1,)), (", then 81 in 2023.", (3,))]),
+        ("Sales were 82 in 2022 [1] [2].", [("Sales were 82 in 2022.", (1, 2))]),
+        ("As [1] and [3] say, sales were 82.", [("As  and  say, sales were 82.", (1, 3))]),
+        ("Apple Inc. sold 82 [1]. It paid 5 [2].",
+         [("Apple Inc. sold 82.", (1,)), ("It paid 5.", (2,))]),
+        ("It says “sales were 82.” [2] More follows.", [("It says “sales were 82.”", (2,))]),
+    ],
+)  # fmt: skip
+def test_a_mark_is_for_what_stands_before_it(
+    sentence: str, claimed: list[tuple[str, tuple[int, ...]]]
+) -> None:
+    assert list(claims(sentence)) == claimed

@@ -64,9 +64,19 @@ def test_misbehaviour_is_an_error(
     assert time.monotonic() - started < 10
 
 
-def test_many_slow_items_pass_the_limit_of_the_whole() -> None:
+def test_many_slow_items_pass_the_limit_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     with pytest.raises(TooCostlyError):
         _run(jobs.count, 100, 0.3, base_s=1.5, per_item_s=0.1)
+
+
+def test_a_busy_machine_does_not_end_a_job_that_did_not_get_to_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (1e6, 0.0, 0.0))
+    assert len(_run(jobs.count, 3, 0.6, stall_s=0.5, base_s=9.0)) == 3
+    with pytest.raises(TooCostlyError):
+        _run(jobs.spin, stall_s=0.5)
 
 
 def test_a_slow_consumer_costs_the_job_nothing() -> None:
