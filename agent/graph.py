@@ -17,7 +17,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import CachePolicy, RetryPolicy
 
-from agent import comparing, computing, lookup, planning, series
+from agent import citing, comparing, computing, lookup, planning, series
 from agent.absence import WITHHELD, absence_text, absent, best_score
 from agent.clauses import Clauses
 from agent.context import render
@@ -188,13 +188,13 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
 
 def _ruled(state: State, deps: Deps, kind: str) -> State | None:
     """The answer to a question for a line item, of one document or of several beside each other,
-    where their rows tell it."""
+    where their rows tell it, or for who cites whom."""
     if not deps.arithmetic:
         return None
     question = deps.notes.get(state["question"])
     documents = {key: deps.documents[key] for key in state["documents"]}
     asked = (question, evidence_of(state), documents)
-    found = comparing.compared(*asked) or lookup.looked_up(*asked)
+    found = comparing.compared(*asked) or lookup.looked_up(*asked) or citing.related(*asked)
     if found is None:
         return None
     deps.emit(kind, {"text": found.text})

@@ -8,7 +8,7 @@ from typing import cast
 from langgraph.runtime import Runtime
 from langgraph.types import Overwrite, Send
 
-from agent import asking, planning, sufficiency
+from agent import asking, citing, planning, sufficiency
 from agent.context import as_context, fill
 from agent.gathering import Errand, as_found, coverage, in_turn, key_of, merged, share
 from agent.state import Deps, State, evidence_of, plan_of, spent
@@ -117,7 +117,8 @@ def assemble(state: State, runtime: Runtime[Deps]) -> State:
     documents = {key: deps.documents[key] for key in state["documents"]}
     errands, found = _errands(state), state["found"]
     earlier = evidence_of(state) if state["round"] > 1 else []
-    ranked = [*earlier, *merged(errands, found)]
+    question = deps.notes.get(state["question"]) if deps.arithmetic else ""
+    ranked = [*earlier, *citing.mentions(question, documents), *merged(errands, found)]
     budget = share(state["budget"], state["round"], deps.max_rounds)
     chosen, text = fill(ranked, documents, budget, strategy.count, cut_last=strategy.cut_last)
     read = {key: documents[key] for errand in errands for key in errand["documents"]}

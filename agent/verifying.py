@@ -5,7 +5,7 @@ from __future__ import annotations
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
-from agent import computing, repairing
+from agent import citing, computing, repairing
 from agent.citations import Cited, cite
 from agent.state import Deps, State, calibrated, computed_of, evidence_of, spent
 from agent.values import Citation, Verdict
@@ -48,8 +48,13 @@ def _cited(state: State, deps: Deps) -> tuple[str, Cited]:
     text = deps.notes.get(state["answer"]) if state["answer"] else ""
     for one in computed_of(state, deps.notes):
         text = text.removesuffix(computing.sentence(one)).rstrip()
-    question = deps.notes.get(state["question"])
-    return text, cite(text, evidence_of(state), deps.documents, question)
+    question, evidence = deps.notes.get(state["question"]), evidence_of(state)
+    if state.get("ruled"):
+        documents = {key: deps.documents[key] for key in state["documents"]}
+        told = citing.related(question, evidence, documents)
+        if told is not None and told.text == text:
+            return text, citing.shown(told, evidence)
+    return text, cite(text, evidence, deps.documents, question)
 
 
 def after_verify(state: State, runtime: Runtime[Deps]) -> str:

@@ -13,6 +13,7 @@ from documents.document import Document
 _HEAD = 3_000
 """Characters in which a document says what it is."""
 _MOST_NAMES = 3
+_LONGEST_TITLE = 200
 _SUFFIX = (
     r"Inc|Incorporated|Corp|Corporation|Company|Co|Ltd|Limited|plc|PLC|LLC|L\.L\.C|L\.P|LP|N\.V"
     r"|S\.A|AG|SE|Holdings|Group|Trust|Bancorp|Bank|University"
@@ -122,7 +123,7 @@ def _title(document: Document) -> str:
         text = document.text[first.start : first.end]
     else:
         text = document.text.lstrip().partition("\n")[0]
-    return " ".join(text.split()).lstrip("# ")[:120]
+    return " ".join(text.split()).lstrip("# ")[:_LONGEST_TITLE]
 
 
 def _kind(head: str) -> str:

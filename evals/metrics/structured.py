@@ -73,15 +73,22 @@ def _pairs(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _pairs_in_text(
     text: str, gold: Mapping[str, Sequence[str]], universe: Sequence[str]
 ) -> list[tuple[str, str]]:
-    folded = text.casefold()
-    starts = sorted((at, key) for key in gold if (at := folded.rfind(key.casefold())) >= 0)
-    items = dict.fromkeys([*universe, *(item for items in gold.values() for item in items)])
+    starts = sorted(
+        (named[-1], key)
+        for key in gold
+        if (named := [m.start() for m in re.finditer(rf"(?<!\w){re.escape(key)}", text, re.I)])
+    )
+    items = list({bare(item): item for item in _every(gold, universe) if bare(item)}.values())
     pairs = []
     for number, (at, key) in enumerate(starts):
         end = starts[number + 1][0] if number + 1 < len(starts) else len(text)
         part = bare(text[at + len(key) : end])
-        pairs += [(key, item) for item in items if bare(item) and bare(item) in part]
+        pairs += [(key, item) for item in items if bare(item) in part]
     return pairs
+
+
+def _every(gold: Mapping[str, Sequence[str]], universe: Sequence[str]) -> list[str]:
+    return [*universe, *(item for items in gold.values() for item in items)]
 
 
 def _lines(text: str) -> list[str]:

@@ -23,6 +23,7 @@ from policy import parse_answer
 
 LEVELS = {1: "spotlight", 2: "comparison", 3: "clustering", 4: "chain"}
 _CHAIN = "Which of these papers cite one another? Find the longest chain of citations among them."
+_RELATIONS = "Which of the other papers does “{}” cite, and which of them cite it?"
 _PAPERS = "the titles of the papers, and where one names another or lists it as a reference"
 
 
@@ -71,6 +72,12 @@ class Loong:
         of_kind = self.only is None or self.only == (row["type"], row["language"])
         return of_kind and (self.longest is None or int(row["length"]) <= self.longest)
 
+    def _question(self, row: Row) -> str:
+        """As a person would put it: of papers the row has a title alone, or nothing."""
+        question = str(row["question"])
+        of_paper = self.asked and row["type"] == "paper" and question
+        return _RELATIONS.format(question.strip()) if of_paper else question or _CHAIN
+
     def _sample(self, row: Row, order: tuple[int, ...], texts: list[Text]) -> Sample:
         documents = {at: text_document(texts[at].title, texts[at].text) for at in order}
         needed = _needed(row, texts)
@@ -78,7 +85,7 @@ class Loong:
         return Sample(
             id=str(row["id"]),
             task=self.name,
-            question=row["question"] or _CHAIN,
+            question=self._question(row),
             documents=tuple(documents[at] for at in order),
             gold=Gold(
                 (_written(row["answer"]),),
