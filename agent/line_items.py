@@ -14,7 +14,7 @@ from agent.amounts import whose
 from agent.cells import Cell, Held, held_rows, table_around
 from agent.dates import Period, period
 from agent.figures import EXCEPTIONS, POWERS, SCALE, scale_over
-from compressor.labels import words_asked
+from compressor.labels import as_printed, words_asked
 from documents import Document, Evidence, Profile, profile_of
 from documents.rows import initials, tokens
 
@@ -38,6 +38,11 @@ _INFLOWS = frozenset("income revenue sale gain benefit asset".split())
 _SEGMENTS = frozenset("segment division business revenue sale".split())
 """Words of a question that a row need not have to be the one; costs, unless it is of an inflow;
 those of the last where it is a segment's."""
+_NEUTRAL = frozenset(
+    "net total provided used generated common ordinary equivalent restricted continuing operation "
+    "note consolidated group attributable".split()
+)
+"""Words of a row that say no other item."""
 _EXCEPTED = frozenset("share number unit employee percent percentage ratio".split())
 """What is not in the scale of a table that is, with exceptions."""
 _WHEN = frozenset(
@@ -47,6 +52,10 @@ _WHEN = frozenset(
     "q1 q2 q3 q4 fy us usd dollar thousand million billion except amount data per share".split()
 ) | frozenset(map(str, [*range(100), *range(1900, 2100)]))
 """Words of heads that say nothing but when, and in what."""
+
+
+_Rated = tuple[float, int, Held, Cell]
+"""How well a row fits, below 0; where it stands; the row and its figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,8 @@ def choose(
 ) -> Chosen | None:
     """The document's row that is called what is asked for, the first of those that fit best, and
     its figure of the year that the question names, or of the document's own period. With ``sure``
-    None where several fit as well and say different figures, or none is named in full."""
+    None where no row names all of it, or several do that say different figures: those that speak
+    of nothing besides, if there are any."""
     spoken, asked = tokens(item) - whose(document), words_asked(item)
     years, own = period(question).years, period(profile_of(document).period)
     rated = [
@@ -121,12 +131,11 @@ def choose(
         if (worth := _worth(row, spoken, asked)) > 0
         and (cell := _cell(row, years if len(years) == 1 else frozenset(), own)) is not None
     ]
+    if sure:
+        rated = _sure(item, rated)
     if not rated:
         return None
-    worth, _, held, cell = min(rated, key=lambda entry: entry[:2])
-    values = {other.figure.value for its, _, _, other in rated if its == worth}
-    if sure and (len(values) > 1 or not names_all(held, item)):
-        return None
+    _, _, held, cell = min(rated, key=lambda entry: entry[:2])
     scale = scale_of(held, cell)
     return Chosen(held, cell, scale, cell.figure.value.scaleb(POWERS[scale]))
 
@@ -173,6 +182,15 @@ def _worth(held: Held, spoken: frozenset[str], asked: frozenset[str]) -> float:
     return max(fits) + len(both) / len(own) if fits else 0.0
 
 
+def _sure(item: str, rated: Sequence[_Rated]) -> list[_Rated]:
+    """The entries that can only be meant, of those the ones that fit best; none where they
+    differ."""
+    full = [entry for entry in rated if names_all(entry[2], item)]
+    exact = [entry for entry in full if not _besides(entry[2], item)] or full
+    best = [entry for entry in exact if entry[0] == min(worth for worth, *_ in exact)]
+    return best if len({cell.figure.value for *_, cell in best}) == 1 else []
+
+
 def names_all(held: Held, item: str, *, segment: bool = False) -> bool:
     """Whether a row and the group that it is in name all of an item; ``segment``: or the segment
     of a company whose revenue it is."""
@@ -180,7 +198,28 @@ def names_all(held: Held, item: str, *, segment: bool = False) -> bool:
     named = words.union(*(group for group in _ALIKE if group & words))
     spoken = tokens(item) - whose(held.document)
     wanted = spoken - _loose(words) - (_SEGMENTS if segment else frozenset())
-    return (wanted or spoken) <= named
+    return (wanted or spoken) <= named or _as_accounts_say(held, item, named)
+
+
+def _besides(held: Held, item: str) -> frozenset[str]:
+    """The words of a row that make it another item than the one asked for."""
+    asked = words_asked(item)
+    if initials(held.row.label) & asked:
+        return frozenset()
+    alike = frozenset[str]().union(*(group for group in _ALIKE if group & asked))
+    return held.words - asked - alike - _NEUTRAL - _WHEN
+
+
+def _as_accounts_say(held: Held, item: str, named: frozenset[str]) -> bool:
+    """Whether a row is what accounts call an item, and nothing besides: "Net cash provided by
+    operating activities" is cash flow from operations."""
+    known = whose(held.document)
+    return any(
+        len(held.words & printed) > 1
+        and held.words - {"total"} <= printed | rest
+        and rest - known - _LOOSE <= named
+        for printed, rest in as_printed(item)
+    )
 
 
 def _loose(words: frozenset[str]) -> frozenset[str]:

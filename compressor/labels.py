@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,14 @@ def called(question: str, document: Document, found: Sequence[Unit]) -> NDArray[
 def words_asked(question: str) -> frozenset[str]:
     """The words of a question, and those that accounts have for them."""
     return tokens(question).union(*(also for form, also in _ALSO if form.search(question)))
+
+
+def as_printed(item: str) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    """For each thing in an item that accounts have other words for: those, and what else the item
+    says."""
+    for form, printed in _ALSO:
+        if form.search(item):
+            yield printed, tokens(form.sub(" ", item))
 
 
 def _label(document: Document, unit: Unit) -> str:

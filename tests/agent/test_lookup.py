@@ -186,3 +186,10 @@ def test_a_segment_goes_by_its_name_in_every_report() -> None:
     assert told is not None and told.startswith("$8,000 (December 31, 2022) [1], then unchanged")
     other = one(2022, cranes.replace("Cranes  ", "Cranes of others"))
     assert asked(question, by_id(other, one(2023, cranes))) is None
+
+
+def test_a_row_that_speaks_of_something_besides_gives_way() -> None:
+    text = f"{filed(2023).text}\nOperating cash flows used for leases          $        134\n"
+    document = Document("d", "alpha.txt", text, (), tuple(parse(text)[0]))
+    told = asked("What was the operating cash flow of Alpha Group in 2023?", by_id(document))
+    assert told == "($500) [1]."
