@@ -124,12 +124,13 @@ def choose(
     None where no row names all of it, or several do that say different figures: those that speak
     of nothing besides, if there are any."""
     spoken, asked = tokens(item) - whose(document), words_asked(item)
-    years, own = period(question).years, period(profile_of(document).period)
+    when, own = period(question), period(profile_of(document).period)
+    if len(when.years) > 1:  # it may compare them
+        when = Period()
     rated = [
         (-worth, row.row.block.start, row, cell)
         for row in rows
-        if (worth := _worth(row, spoken, asked)) > 0
-        and (cell := _cell(row, years if len(years) == 1 else frozenset(), own)) is not None
+        if (worth := _worth(row, spoken, asked)) > 0 and (cell := _cell(row, when, own)) is not None
     ]
     if sure:
         rated = _sure(item, rated)
@@ -260,12 +261,24 @@ def _group_words(held: Held) -> frozenset[str]:
     return tokens(SCALE.sub(" ", group))
 
 
-def _cell(held: Held, years: frozenset[str], own: Period) -> Cell | None:
-    """The row's figure of the year asked for, if any, which is best of a document's ``own`` period,
-    under a head that says nothing but when; the first of those that fit as well."""
+def _cell(held: Held, asked: Period, own: Period) -> Cell | None:
+    """The row's figure of the period asked for, if any, which is best of a document's ``own``
+    period, under a head that says nothing but when; the first of those that fit as well."""
     cells = [cell for cell in held.row.cells if not tokens(" ".join(cell.heads)) - _WHEN]
-    fitting = [cell for cell in cells if years <= period(" ".join(cell.heads)).years]
-    return max(fitting, key=lambda one: own.shared(period(" ".join(one.heads))), default=None)
+    heads = {cell: period(" ".join(cell.heads)) for cell in cells}
+    fitting = [cell for cell in cells if _of_period(asked, heads[cell], own)]
+    return max(fitting, key=lambda one: own.shared(heads[one]), default=None)
+
+
+def _of_period(asked: Period, here: Period, own: Period) -> bool:
+    """Whether a column of a document, whose ``own`` period may say more, may be of the period asked
+    for. A quarter's figure does not stand under a year alone."""
+    if not asked.years <= here.years:
+        return False
+    both = ((asked.days, here.days or own.days), (asked.lasts, here.lasts))
+    if any(wanted and said and not wanted & said for wanted, said in both):
+        return False
+    return not asked.lasts - {"12"} or bool(here.lasts or here.days)
 
 
 def scale_of(held: Held, cell: Cell) -> str:

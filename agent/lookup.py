@@ -15,7 +15,7 @@ from itertools import pairwise
 from agent.absence import asked_names
 from agent.dates import period
 from agent.line_items import Chosen, Told, choose_each, names_all, names_of, worded
-from agent.periods import dates, without_periods, years
+from agent.periods import dates, quarters, without_periods, years
 from agent.planning import is_named
 from documents import Document, Evidence, profile_of, without_name
 from documents.rows import tokens
@@ -35,8 +35,9 @@ _MORE = re.compile(r"[?,]?\s+(?:and|if so,?)\s+(?:what|how|why|which|who|where)\
 _OTHER = re.compile(
     r"\bchang\w+|\bdifferen\w+|\bincreas\w+|\bdecreas\w+|\bgrowth\b|\bpercent\w*|%|\baverage\b"
     r"|\bratio\b|\bproportion\b|(?<!per )\bshare of\b|\bsum\b|\bwhy\b|\bwhich\b|\bwho\b|\bhow\b"
-    r"|\brange\b|\breasons?\b|\bfactors?\b|\bmain\b|\beach\b|\brespective(?:ly)?\b|\bcompar\w+|\bimpact\w*"
-    r"|\beffects?\b|\btrends?\b|\bbased on\b|\bexceed\w*|\b(?:more|less|higher|lower) than\b",
+    r"|\brange\b|\breasons?\b|\bfactors?\b|\bmain\b|\beach\b|\brespective(?:ly)?\b"
+    r"|\bcompar\w+|\bimpact\w*|\beffects?\b|\btrends?\b|\bbased on\b|\bexceed\w*"
+    r"|\b(?:more|less|higher|lower) than\b",
     re.IGNORECASE,
 )
 """What is no figure of one row, or may be a figure of another."""
@@ -46,7 +47,8 @@ _OPENING = re.compile(
 _ASIDE = re.compile(r"\([^()]*\)")
 _SPOKEN = re.compile(
     r"\byear[\s-]over[\s-]year\b|\bchanges?(?=\W*$)|\b(?:the\s+)?(?:company|group|firm)['’]s\b"
-    r"|\b(?:annual|quarterly|interim|financial)\s+reports?\b|\b(?:total\s+)?(?:values?|amounts?|levels?|figures?)\s+of\b"
+    r"|\b(?:annual|quarterly|interim|financial)\s+reports?\b"
+    r"|\b(?:total\s+)?(?:values?|amounts?|levels?|figures?)\s+of\b"
     r"|\b(?:over|across|during|in)\s+(?:the\s+|these\s+)?(?:(?:reported|reporting|recent|last)\s+)?"
     r"(?:periods|quarters|years|time)\b"
     r"|\b(?:based on|according to|in (?:the|its) (?:latest|most recent|last))\b[^?]*$"
@@ -85,7 +87,11 @@ def looked_up(
 
 def _dated(match: re.Match[str], question: str, meant: Mapping[str, Document]) -> bool:
     """Whether one period is meant: that of the question, or the document's own. "What are trade
-    receivables?" asks for no figure at all."""
+    receivables?" asks for no figure at all. A quarter by its number is the document's own or none
+    that can be told."""
+    named = {one.value for one in quarters(question)}
+    if named and any(named != {q.value for q in quarters(each.name)} for each in meant.values()):
+        return False
     asked = period(question).years
     own = match["the"] is not None and all(map(_ends, meant.values()))
     return len(asked) == 1 or (not asked and own)

@@ -107,6 +107,9 @@ def test_the_row_that_is_called_so_tells(question: str, answer: str) -> None:
         "What is the main risk to revenues of Alpha Group?",
         "Which revenue was the highest?",
         "What is the price per share in 2023?",
+        "What were the revenues in the third quarter of 2023?",
+        "What were the revenues for the three months ended December 31, 2023?",
+        "What were the revenues for the year ended June 30, 2023?",
     ],
 )
 def test_nothing_is_told_where_another_thing_may_be_asked(question: str) -> None:
@@ -193,3 +196,10 @@ def test_a_row_that_speaks_of_something_besides_gives_way() -> None:
     document = Document("d", "alpha.txt", text, (), tuple(parse(text)[0]))
     told = asked("What was the operating cash flow of Alpha Group in 2023?", by_id(document))
     assert told == "($500) [1]."
+
+
+def test_a_quarter_is_that_of_the_report_or_none() -> None:
+    text = filed(2023).text.replace("2023               2022", "Q3 2023            Q3 2022")
+    third = by_id(Document("d", "2023 Q3 alpha.txt", text, (), tuple(parse(text)[0])))
+    assert asked("What was the revenue of Alpha Group in Q3 2023?", third) == "$8,000 [1]."
+    assert asked("What was the revenue of Alpha Group in Q2 2023?", third) is None
