@@ -29,30 +29,42 @@ ITEMS = (
     ("poultry", "its revenue from poultry"),
 )
 """A word that gives a line item away, and the item."""
+_SPELT_OUT = {
+    "rofr/rofo/rofn": "a right of first refusal, first offer or first negotiation",
+    "ip ownership assignment": "assignment of intellectual property",
+    "joint ip ownership": "joint ownership of intellectual property",
+}
+"""What CUAD's names that are no words stand for."""
 _CLAUSE = re.compile(r'related to "([^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Abstention:
     """``limit`` reports a set, each with a question that it answers, one of another year and one
-    after a missing line item; and ``limit`` contracts with a clause and without it."""
+    after a missing line item; and ``limit`` contracts with a clause and without it. Without
+    ``reports`` contracts alone."""
 
     name: str = "abstention"
+    reports: bool = True
     source: str = "made from the PDF sets and from held-back CUAD contracts (CC BY 4.0)"
 
     def samples(self, setup: Setup) -> Iterator[Sample]:
         """Reports, then contracts."""
+        if self.reports:
+            yield from self._reports(setup)
+        yield from self._contracts(setup)
+
+    def score(self, sample: Sample, outcome: Outcome) -> Scores:
+        """The two rates."""
+        return abstention_scores(outcome, sample.tags["answerable"] == "yes")
+
+    def _reports(self, setup: Setup) -> Iterator[Sample]:
         path = setup.data / "pdfs" / "questions.jsonl"
         sets = ("10q", "annual-reports")
         rows = [r for r in read_rows(path) if r.get("set") in sets and _has_figure(r)]
         for number, row in drawn(rows, lambda row: row.get("set"), setup):
             document = setup.read(path.parent / field(row, "pdfs", path)[0])
             yield from self._report(row, number, document)
-        yield from self._contracts(setup)
-
-    def score(self, sample: Sample, outcome: Outcome) -> Scores:
-        """The two rates."""
-        return abstention_scores(outcome, sample.tags["answerable"] == "yes")
 
     def _report(self, row: Row, number: int, document: Document) -> Iterator[Sample]:
         rng = random.Random(f"{row['set']} {number}")
@@ -78,9 +90,10 @@ class Abstention:
         for number, row in drawn(rows, lambda row: bool(row.spans), setup):
             document = text_document(title_of(row.doc) or "contract", corpus.texts[row.doc])
             clause = _CLAUSE.search(row.text)
+            about = clause[1].lower() if clause else ""
             question = (
-                f"Which clause of this contract is about {clause[1].lower()}? Quote it."
-                if clause
+                f"Which clause of this contract is about {_SPELT_OUT.get(about, about)}? Quote it."
+                if about
                 else row.text
             )
             kind = "clause" if row.spans else "no clause"
@@ -99,4 +112,4 @@ def _has_figure(row: Row) -> bool:
     return len(row.get("pdfs") or ()) == 1 and bool(re.search(r"\d", str(answers[0])))
 
 
-TASKS = (Abstention(),)
+TASKS = (Abstention(), Abstention("abstention-contracts", reports=False))
