@@ -53,7 +53,7 @@ def cite(
     held: list[str] = []
     open_claims: list[str] = []
     contradicted: list[Citation] = []
-    for claim, marks in _sentences(answer):
+    for claim, marks in statements(answer):
         unknown |= {n for n in marks if not 1 <= n <= len(evidence)}
         own = [_checked(n, claim, evidence, documents, question) for n in marks if n not in unknown]
         for citation in own:
@@ -132,10 +132,11 @@ def _attributed(
 def claims(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The sentences that cite, without their marks, with the numbers they cite. A mark that
     stands after the full stop belongs to the sentence before it."""
-    return ((claim, marks) for claim, marks in _sentences(answer) if marks)
+    return ((claim, marks) for claim, marks in statements(answer) if marks)
 
 
-def _sentences(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+def statements(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """What an answer says, part by part, without marks, and the numbers that each part cites."""
     text = re.sub(r"([.!?][\"'”’)]*)((?:\s*[\[【][\d,;\s–-]+[\]】])+)", r"\2\1", answer)
     for start, end in sentences(text, lines_end=True):
         for part in _by_mark(text[start:end]):

@@ -2,7 +2,8 @@
 
 A record keeps its evidence, and samples are drawn by seed, so that its context can be rebuilt. A
 record is left as it is where a context of other length comes out (another version rendered it, or
-the method wrote its own text), where its sample is not drawn, and where it holds an answer.
+the method wrote its own text), and where its sample is not drawn. An answer stays, and what longdoc
+made of its citations.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _tasks(records: Sequence[Record]) -> list[Task]:
 def _scored(task: Task, records: Sequence[Record], setup: Setup) -> Iterator[Record]:
     by_sample: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        if not record.error and record.answer is None:
+        if not record.error:
             by_sample[record.sample].append(record)
     for sample in task.samples(setup):
         for record in by_sample.get(sample.id, ()):
@@ -71,4 +72,12 @@ def _outcome(record: Record, sample: Sample, setup: Setup) -> Outcome | None:
     tokens = setup.count(text) if text else 0
     if tokens != record.context_tokens:
         return None
-    return Outcome(tuple(each.span for each in chosen), text, tokens)
+    return Outcome(
+        tuple(each.span for each in chosen),
+        text,
+        tokens,
+        answer=record.answer,
+        verdict=record.verdict,
+        cited=tuple(Span(key, start, end) for key, start, end, _ in record.cited),
+        verified=tuple(holds for *_, holds in record.cited),
+    )

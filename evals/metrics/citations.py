@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 from agent.checking import names, supports
+from agent.citations import statements
 from documents import Document, Span
 from evals.metrics.figures import figures
 from evals.samples import Gold, Outcome, Scores
 from policy import parse_answer
-
-_MARK = re.compile(r"[\[【]\s*\d[\d,;\s–-]*[\]】]")
-_SENTENCE = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[A-Z0-9\"'(\[一-鿿])|(?<=[。！？])|\n+")
-_MARK_AFTER = re.compile(r"([.!?。！？])((?:\s*[\[【]\s*\d[\d,;\s–-]*[\]】])+)")
 
 
 def citation_scores(gold: Gold, outcome: Outcome, documents: Mapping[str, Document]) -> Scores:
@@ -63,14 +59,13 @@ def abstains(outcome: Outcome) -> bool:
 
 
 def claimed(answer: str) -> list[tuple[str, bool]]:
-    """The sentences with a figure or a name, without their marks, and whether they carry one. A
-    mark after the full stop belongs to the sentence before it."""
-    found = []
-    for sentence in _SENTENCE.split(_MARK_AFTER.sub(r"\2\1", parse_answer(answer).text)):
-        bare = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", sentence)).strip()
-        if figures(bare) or names(bare):
-            found.append((bare, _MARK.search(sentence) is not None))
-    return found
+    """The parts of an answer with a figure or a name, without their marks, and whether they carry
+    one."""
+    return [
+        (said, bool(marks))
+        for said, marks in statements(parse_answer(answer).text)
+        if figures(said) or names(said)
+    ]
 
 
 def share(spans: Sequence[Span], right: Callable[[Span], bool]) -> float:

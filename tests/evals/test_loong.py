@@ -122,8 +122,10 @@ def test_known_flaws_by_a_switch(data: Path) -> None:
 def test_the_question_alone_for_the_agent(data: Path) -> None:
     asked = _samples(data, name="a", asked=True)
     assert {sample.prompt for sample in asked.values()} == {""}
+    relation = "Which of the other papers does “First paper” cite, and which of them cite it?"
     assert [one.question for one in asked.values()] == [
-        one.question for one in _samples(data).values()
+        relation if one.question == "First paper" else one.question
+        for one in _samples(data).values()
     ]
 
 
@@ -234,6 +236,9 @@ def test_structured_answers_by_hand() -> None:
     assert last_json("none", dict) is None
     assert mapping_marks('{"k": ["x", "z"]}', {"k": ["x", "y"], "l": []}) == (0.5, 0.5)
     assert mapping_marks('{"k": []}', {"k": []}) == (1.0, 1.0)
+    gold = {"Reference": ["# One Preference "], "Citation": ["# Two "]}
+    text = "It cites (reference): “One preference” [1].\nIt is cited by (citation): “Two” [2]."
+    assert mapping_marks(text, gold, ["One Preference", "Two", "Three"]) == (1.0, 1.0)
     assert sequence_marks('["a", "c", "b"]', ["a", "b", "c"]) == (1.0, 1.0, pytest.approx(2 / 3))
     assert sequence_marks("a -> b", ["a", "b"])[2] == 1.0
     for cited in ('["a", "b"] [1]', "1. a [1]\n2. b [2]", "a -> b [2, 3]"):
