@@ -99,14 +99,16 @@ def test_a_changed_measure_is_taken_of_the_contexts_that_were_chosen(
     made = list(read_records(path))
     old = [replace(record, scores={"kept": 0.5}) for record in made]
     old[1] = replace(old[1], context_tokens=1)  # not what its evidence renders to here
-    old[2] = replace(old[2], answer="13")
+    old[2] = replace(old[2], answer="13", cited=((*old[2].evidence[0], True),))
     old[3] = replace(old[3], evidence=(("gone", 0, 5),))
     path.write_text("".join(f"{record.line()}\n" for record in old))
     monkeypatch.setattr("evals.rescore.all_tasks", lambda: {"counting": Counting()})
-    assert rescore(path, to, setup()) == Rescored(6, 3, 3)
+    assert rescore(path, to, setup()) == Rescored(6, 4, 4)
     found = list(read_records(to))
-    assert found[1:4] == old[1:4]
+    assert [found[n] for n in (1, 3)] == [old[n] for n in (1, 3)]
     assert [found[n] for n in (0, 4, 5)] == [made[n] for n in (0, 4, 5)]
+    assert (found[2].answer, found[2].cited) == (old[2].answer, old[2].cited)
+    assert found[2].scores["kept"] == made[2].scores["kept"]
 
 
 def test_a_stop_loses_nothing(tmp_path: Path) -> None:
