@@ -19,11 +19,17 @@ from agent.figures import numbers
 from agent.values import Citation, CitedBy
 from compressor.sentences import sentences
 from documents import Document, Evidence, Span
+from documents.rows import STOP_WORDS
 
 _MARK = re.compile(r"[\[【]\s*(\d+(?:\s*[,;–-]\s*\d+)*)\s*[\]】]")
 _TELLING = 3
 """Characters of a figure that is not met by chance."""
 _MOST_TRIED = 12
+_LEAST_WORDS, _MOST = 5, 0.6
+_LEAST_NEW, _NEARLY_ALL = 3, 0.85
+"""Words of a claim that is found by them, and the share of them that a sentence must have; the same
+of those that the question does not have."""
+_STEM = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +121,47 @@ def _attributed(
     documents: Mapping[str, Document],
     question: str,
 ) -> list[Citation]:
-    """The evidence that supports a claim with a telling figure, a date or a full name, the best
-    scored first; where there is none, what speaks against it."""
+    """The evidence that supports a claim, the best scored first of what may: a claim with a telling
+    figure, a date or a full name can be anywhere, another where most of its words are. Where
+    there is none, what speaks against it."""
     telling = any(len(n) >= _TELLING for n in numbers(claim))
-    if not (telling or DATE.search(claim) or any(" " in name for name in names(claim))):
-        return []
+    if telling or DATE.search(claim) or any(" " in name for name in names(claim)):
+        tried = list(range(1, len(evidence) + 1))
+    else:
+        tried = _with_its_words(claim, evidence, documents, question)
     against: list[Citation] = []
-    for n in sorted(range(1, len(evidence) + 1), key=lambda n: -evidence[n - 1].score):
+    for n in sorted(tried, key=lambda n: -evidence[n - 1].score):
         citation = _checked(n, claim, evidence, documents, question, by="longdoc")
         if citation.verified:
             return [citation]
         against += [citation] if all(m.kind in CONTRADICTS for m in citation.mistakes) else []
     return against[:1]
+
+
+def _with_its_words(
+    claim: str,
+    evidence: Sequence[Evidence],
+    documents: Mapping[str, Document],
+    question: str,
+) -> list[int]:
+    """The evidence of which one sentence has most of what a claim says, and of what it says beyond
+    the question."""
+    said = _stems(claim)
+    new = said - _stems(question)
+    if len(said) < _LEAST_WORDS or len(new) < _LEAST_NEW:
+        return []
+    found = []
+    for n, item in enumerate(evidence, 1):
+        document = documents[item.span.document]
+        there = _stems(document.slice(best_quote(claim, document, item.span, question)))
+        most = len(said & there) >= _MOST * len(said)
+        if most and len(new & there) >= _NEARLY_ALL * len(new):
+            found.append(n)
+    return found
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:_STEM] for word in words(text) - STOP_WORDS}
 
 
 def claims(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:

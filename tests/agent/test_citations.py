@@ -156,3 +156,28 @@ def test_a_mark_is_for_what_stands_before_it(
     sentence: str, claimed: list[tuple[str, tuple[int, ...]]]
 ) -> None:
     assert list(claims(sentence)) == claimed
+
+
+@pytest.mark.parametrize(
+    ("claim", "by"),
+    [
+        ("The student is initialised by taking one layer out of two.", [(2, "longdoc")]),
+        ("The student is initialised by taking one layer out of two [1].",
+         [(1, "reasoner"), (2, "longdoc")]),
+        ("The student is initialised by random weights from a normal distribution.", []),
+        ("The student is small.", []),
+    ],
+)  # fmt: skip
+def test_a_claim_without_a_figure_is_found_by_its_words(
+    tmp_path: Path, claim: str, by: list[tuple[int, str]]
+) -> None:
+    text = "Training took long.\n\nWe initialise the student from the teacher by taking one layer "
+    (tmp_path / "paper.md").write_text(f"# Distilling\n\n{text}out of two.\n")
+    document = DocumentStore(tmp_path / "store").ingest(tmp_path / "paper.md")
+    cut = document.text.index("We initialise")
+    evidence = [
+        Evidence(document.span(document.text.index("Training"), cut), 1.0),
+        Evidence(document.span(cut, len(document.text)), 0.5),
+    ]
+    found = cite(claim, evidence, {document.id: document}, "How is the student made?")
+    assert [(c.n, c.by) for c in found.citations] == by
