@@ -112,7 +112,7 @@ def core(name: str) -> str:
 def without_name(text: str, name: str) -> str:
     """The text without an organisation's name, in whatever case and legal form."""
     bare = re.sub(r"^the\s+", "", core(name), flags=re.IGNORECASE)
-    form = rf"(?:\bthe\s+)?\b{re.escape(bare)}(?:,?\s+(?:{_SUFFIX})\b\.?)*(?:['’]s\b)?"
+    form = rf"(?:\bthe\s+)?\b{re.escape(bare)}(?!\w)(?:,?\s+(?:{_SUFFIX})\b\.?)*(?:['’]s\b)?"
     return re.sub(form, " ", text, flags=re.IGNORECASE) if bare else text
 
 
