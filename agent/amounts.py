@@ -3,8 +3,9 @@
 "How much was the charter income from its trawlers?" is not answered by the first figure of a
 table: a figure answers only where the words beside and over it (its row's label, its column's
 heads, its sentence, the headings) have something of the matter asked for; in a table half of it,
-where a word of the matter stands nowhere in the documents at all; and nowhere, where half of its
-words do not stand in long documents.
+in a row that is of nothing else, where a word of the matter stands nowhere in the documents at all
+("proceeds from sales of uranium" are not those of securities); and nowhere, where half of its words
+do not stand in long documents.
 """
 
 from __future__ import annotations
@@ -135,8 +136,13 @@ class Amounts:
         row = row_at(document, offset)
         there = stems(said_beside(document, offset, row))
         if row and self._strange:
-            return self._half(there)
+            return self._half(there) and not self._else(row)
         return any(stem & there for stem in self._wanted)
+
+    def _else(self, row: Row) -> bool:
+        """Whether a row's label has words that speak of something which was not asked."""
+        asked = frozenset[str]().union(*self._wanted)
+        return any(not stem & asked for stem in matter(row.label))
 
     def said_of(self, document: Document, row: Row) -> bool:
         """Whether half of the matter, and every name in it, is said in or over a row."""

@@ -19,6 +19,7 @@ REPORT = """# Halden Marine plc: quarterly report
 | Net sales | 4,812 | 4,511 |
 | Depreciation | 218 | 203 |
 | Other income, net | 35 | 41 |
+| Proceeds from sales of ships | 612 | 77 |
 
 ## Staff
 
@@ -59,6 +60,7 @@ def test_right_figures_pass(report: Document, question: str, answer: str) -> Non
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
+        ("How much were the proceeds from sales of uranium?", "Therefore, the answer is 612 [1]."),
         ("How much was the charter income from its trawlers?", "It was $35 [3]."),
         ("What were the impairment charges?", "They were 218."),
         ("How many employees are there?", "It has 4,812 employees."),
