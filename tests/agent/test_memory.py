@@ -91,6 +91,7 @@ class Ranked:
     """A strategy that ranks sentences as told: those that hold ``key``, by its score."""
 
     scores: dict[str, float]
+    calibrated: bool = False
 
     def rank(self, request: Any, documents: Sequence[Document], *_: Any) -> tuple[Evidence, ...]:
         found = []
