@@ -44,6 +44,7 @@ def _sets(folder: Path) -> None:
         }
         for name, (question, answer, kind, page) in asked.items()
     ]
+    rows.append(rows[0] | {"pdfs": [names["10q"], names["annual-reports"]]})
     write_text(folder / "questions.jsonl", lines_of(rows))
 
 

@@ -181,7 +181,8 @@ def test_a_run_killed_while_it_computes_asks_for_the_answer_once(place: Place) -
 def test_a_run_killed_while_it_repairs_asks_for_the_answer_once(place: Place) -> None:
     (place.report.with_name("table.md")).write_text(TABLE)
     (table,) = place.service.ingest([place.report.with_name("table.md")])
-    asked = Question(QUESTION, (table.id,), "full")
+    question = "What did revenue come to in 2023?"  # not one that a row is looked up for
+    asked = Question(question, (table.id,), "full")
     wrong, right = says_text("It was 4,511 [1]."), says_text("It was 4,812 [1].")
     place.server.replies[:] = [wrong, right]
     unbroken = place.service.run(asked)
@@ -189,7 +190,7 @@ def test_a_run_killed_while_it_repairs_asks_for_the_answer_once(place: Place) ->
     place.server.replies[:] = [wrong, right, right]
     place.server.asked.clear()
     broken = replace(place, report=place.report.with_name("table.md"))
-    run = broken.killed("repair")
+    run = broken.killed("repair", question)
     record = place.service.resume(run)
     assert _lasting(record) == _lasting(unbroken)
     assert [len(body["messages"]) for _, body in place.server.asked] == [1, 3, 3]
