@@ -25,10 +25,11 @@ The Supplier keeps cover of two million crowns. It shows the policy on request.
 """
 
 
-@pytest.fixture
-def contract(tmp_path: Path) -> Document:
-    (tmp_path / "supply.md").write_text(CONTRACT)
-    return DocumentStore(tmp_path / "store").ingest(tmp_path / "supply.md")
+@pytest.fixture(scope="module")
+def contract(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    folder = tmp_path_factory.mktemp("contract")
+    (folder / "supply.md").write_text(CONTRACT)
+    return DocumentStore(folder / "store").ingest(folder / "supply.md")
 
 
 PARTS = ("The Supplier keeps", "It shows", "10.5", "If a part", "10.6", "Late ones")

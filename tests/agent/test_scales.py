@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from agent.gates import gate_for
 from agent.scales import Scales
-from documents import Document, DocumentStore, Evidence
+from documents import Document, Evidence
+from documents.readers.text import parse
 
 REPORT = """# Halden Marine plc
 
@@ -28,9 +27,9 @@ The dock cost 18,100 crowns. Repairs came to $4.2 million.
 """
 
 
-def report(folder: Path, frame: str = "in thousands") -> Document:
-    (folder / "report.md").write_text(REPORT.format(frame=frame))
-    return DocumentStore(folder / "store").ingest(folder / "report.md")
+def report(frame: str = "in thousands") -> Document:
+    text = REPORT.format(frame=frame)
+    return Document("d", "report.md", text, (), tuple(parse(text)[0]))
 
 
 def pieces(document: Document) -> list[Evidence]:
@@ -53,8 +52,8 @@ def pieces(document: Document) -> list[Evidence]:
         ("It was 19,970.", "It was 19,970 thousand."),
     ],
 )  # fmt: skip
-def test_a_figure_of_a_table_gets_its_scale(tmp_path: Path, said: str, shown: str) -> None:
-    document = report(tmp_path)
+def test_a_figure_of_a_table_gets_its_scale(said: str, shown: str) -> None:
+    document = report()
     assert Scales(pieces(document), {document.id: document}).completed(said) == shown
 
 
@@ -74,20 +73,20 @@ def test_a_figure_of_a_table_gets_its_scale(tmp_path: Path, said: str, shown: st
         "Repairs came to 4.2 million [2].",
     ],
 )
-def test_other_figures_stay_as_they_are(tmp_path: Path, said: str) -> None:
-    document = report(tmp_path)
+def test_other_figures_stay_as_they_are(said: str) -> None:
+    document = report()
     assert Scales(pieces(document), {document.id: document}).completed(said) == said
 
 
-def test_a_scale_with_exceptions_is_not_of_counts(tmp_path: Path) -> None:
-    document = report(tmp_path, "in millions, except employees and per-share data")
+def test_a_scale_with_exceptions_is_not_of_counts() -> None:
+    document = report("in millions, except employees and per-share data")
     scales = Scales(pieces(document), {document.id: document})
     assert scales.completed("It was 19,970 [1].") == "It was 19,970 million [1]."
     assert scales.completed("It had 1,300 [1].") == "It had 1,300 [1]."
 
 
-def test_an_answer_comes_out_with_its_scales(tmp_path: Path) -> None:
-    document = report(tmp_path)
+def test_an_answer_comes_out_with_its_scales() -> None:
+    document = report()
     question = "How much cash did operating activities bring in 2023?"
     gate = gate_for(question, pieces(document), {document.id: document})
     shown = gate.feed("Operating activities brought $19,970 [1].\n") + gate.close()
