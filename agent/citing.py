@@ -78,13 +78,12 @@ def shown(told: Told, evidence: Sequence[Evidence]) -> Cited:
 
 
 def _asks(question: str, documents: Mapping[str, Document]) -> bool:
+    chain = _CHAIN.search(question) is not None
+    if not (chain or (_CITES.search(question) and _PAPERS.search(question))):
+        return False
     if not 2 <= len(documents) <= _MOST_DOCUMENTS or len(_titles(documents)) < 2:
         return False
-    if _CHAIN.search(question):
-        return True
-    return bool(
-        _CITES.search(question) and _PAPERS.search(question) and _named(question, documents)
-    )
+    return chain or bool(_named(question, documents))
 
 
 def _named(question: str, documents: Mapping[str, Document]) -> str:

@@ -71,13 +71,14 @@ def looked_up(
     """What the rows say of the item that is asked for; None where the question asks for something
     else, or it cannot be told for sure which row and figure is meant."""
     asked = _OPENING.sub("", question.strip())
-    meant = _meant(question, documents)
-    if _MORE.search(asked):
+    trend, match = _TREND.search(asked), _LOOKUP.search(asked)
+    if _MORE.search(asked) or not (trend or match):
         return None
-    if (trend := _TREND.search(asked)) and len(meant) > 1:
+    meant = _meant(question, documents)
+    if trend and len(meant) > 1:
         item = _item(next(filter(None, trend.groups())), meant)
         return _trend(item, evidence, meant) if item else None
-    if (match := _LOOKUP.search(asked)) is None or len(meant) != 1:
+    if match is None or len(meant) != 1:
         return None
     if _OTHER.search(_ASIDE.sub(" ", match["item"])) or not _dated(match, question, meant):
         return None
