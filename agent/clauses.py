@@ -3,8 +3,8 @@
 A model that is given a contract without such a clause names another one. So what it quotes or cites
 must have a word of the matter asked for, in it, in the text just before it or in a heading over it
 (of the clauses that CUAD's lawyers marked in contracts, 87 in 100 do), or a critic must hold it
-likely. Over contracts put aside from training, 40 with the clause asked for and 40 without, the
-best piece had `LIKELY` in 31 of the former and 5 of the latter, less than `UNLIKELY` in 1 and 19.
+likely. Over contracts put aside from training the best piece had `LIKELY` for 56 of 70 clauses that
+are there and for 22 of 70 that are not: where the critic's scores are probabilities, they decide.
 """
 
 from __future__ import annotations
@@ -27,13 +27,18 @@ _ASKS = re.compile(
     r"\s+(?P<what>[^.?]+)",
     re.IGNORECASE,
 )
-LIKELY, UNLIKELY = 0.15, 0.06
-"""Keep probabilities."""
+LIKELY = 0.1
+"""A keep probability."""
 NEAREST = "The passage that comes closest"
 _LONGEST_QUOTE = 600
 """Characters."""
 _BEFORE = 150
 """Characters before a piece of evidence in which its clause may be called by its name."""
+
+
+def asks_for_clause(question: str) -> bool:
+    """Whether a question asks for a clause by its matter."""
+    return bool(_ASKS.search(question))
 
 
 @dataclass
@@ -51,7 +56,7 @@ class Clauses:
     def hopeless(self) -> bool:
         """Whether a clause is asked for and nothing is likely to be it."""
         wanted = bool(self._wanted) and self.calibrated
-        return wanted and all(item.score < UNLIKELY for item in self.evidence)
+        return wanted and not any(map(self._likely, self.evidence))
 
     def nearest(self) -> str:
         """The likeliest passage in its own words, for where the reasoner found none; empty where

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from agent.absence import Gate
 from agent.citations import Cited, cite
 from agent.context import render
 from agent.gates import gate_for
 from documents import Document, Evidence, IsCancelled
 from policy import Delta, Message, Reasoner, Usage, answer_messages, parse_answer
 
-MOST_TOKENS = 256
+_MOST_TOKENS = 256
 _ORDER = (
     "This is not what the evidence says:\n{mistakes}\n"
     "Answer the question again, from the evidence alone, in one or two short sentences with the "
@@ -54,19 +55,26 @@ def repaired(
         {"role": "user", "content": _ORDER.format(mistakes="\n".join(_named(found)))},
     ]
     gate = gate_for(question, evidence, documents, calibrated=calibrated)
+    text, usage = heard(messages, gate, reasoner, cancelled)
+    if gate.nothing_left or not _better(text, found, cite(text, evidence, documents, question)):
+        return Repaired(said, False, usage=usage)
+    return Repaired(text, True, gate.withheld, usage)
+
+
+def heard(
+    messages: Sequence[Message], gate: Gate, reasoner: Reasoner, cancelled: IsCancelled
+) -> tuple[str, Usage]:
+    """What the reasoner says, as far as the gate lets it out. Raises `ReasonerError`s."""
     parts: list[str] = []
     usage = Usage()
-    for piece in reasoner.stream(messages, max_tokens=MOST_TOKENS, cancelled=cancelled):
+    for piece in reasoner.stream(messages, max_tokens=_MOST_TOKENS, cancelled=cancelled):
         if not isinstance(piece, Delta):
             usage = piece
         elif piece.kind == "answer":
             parts.append(gate.feed(piece.text))
         else:
             gate.hear(piece.text)
-    text = "".join([*parts, gate.close()]).strip()
-    if gate.nothing_left or not _better(text, found, cite(text, evidence, documents, question)):
-        return Repaired(said, False, usage=usage)
-    return Repaired(text, True, gate.withheld, usage)
+    return "".join([*parts, gate.close()]).strip(), usage
 
 
 def _named(found: Cited) -> list[str]:

@@ -81,7 +81,8 @@ class State(TypedDict, total=False):
     are keys of `Notes`. ``errands`` rows are what is still to be searched: a question's key and
     places in ``documents``; ``found`` is their outcome until it is assembled. ``coverage`` has a
     row a document: pieces found, pieces kept, tokens kept. ``contradicted`` claims may go back to
-    the reasoner; ``repairs`` counts how often they did. ``ruled``: the answer is longdoc's, by rows
+    the reasoner, and so may an answer that ``refused`` to discuss what the documents speak of;
+    ``repairs`` counts how often one did. ``ruled``: the answer is longdoc's, by rows
     of the documents side by side; the key of what they are compared by, and the places in
     ``documents`` of those whose row was not found."""
 
@@ -115,6 +116,7 @@ class State(TypedDict, total=False):
     verdict: Verdict | None
     unsupported: str
     contradicted: int
+    refused: bool
     repairs: int
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from langgraph.graph import END
 from langgraph.runtime import Runtime
 
-from agent import citing, computing, repairing
+from agent import citing, computing, discussing
 from agent.citations import Cited, cite
+from agent.repairing import Repaired, repaired
 from agent.state import Deps, State, calibrated, computed_of, evidence_of, spent
 from agent.values import Citation, Verdict
 from documents.errors import ReasonerError
@@ -19,7 +22,7 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     deps = runtime.context
     check(deps.cancelled)
     if state.get("verdict") == "not_in_documents":  # a sentence of our own: it cites nothing
-        update: State = {"citations": [], "unknown": []}
+        update: State = {"citations": [], "unknown": [], "refused": False}
         deps.emit("checked", {**update, "verdict": state["verdict"]})
         return update
     evidence = evidence_of(state)
@@ -40,6 +43,8 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
         "contradicted": len(found.contradicted),
     }
     deps.emit("checked", {**update, "unsupported": list(found.unsupported)})
+    question = deps.notes.get(state["question"])
+    update["refused"] = discussing.refused(question, text, evidence, deps.documents)
     return update
 
 
@@ -58,31 +63,22 @@ def _cited(state: State, deps: Deps) -> tuple[str, Cited]:
 
 
 def after_verify(state: State, runtime: Runtime[Deps]) -> str:
-    """Whether a contradiction goes back to the reasoner."""
-    again = state.get("contradicted", 0) and state.get("repairs", 0) < runtime.context.repairs
-    return "repair" if again else END
+    """Whether a contradiction, or a refusal to discuss, goes back to the reasoner."""
+    again = state.get("contradicted", 0) or state.get("refused", False)
+    return "repair" if again and state.get("repairs", 0) < runtime.context.repairs else END
 
 
 def repair(state: State, runtime: Runtime[Deps]) -> State:
-    """Tell the reasoner what its quotes say, once, and take what it answers if that is better
-    founded. ``repair`` events hold the answer that stands now."""
+    """Ask the reasoner once more, and take what it answers if that is better founded: with what
+    its quotes say where they contradict it, for what bears on the question where it refuses to
+    discuss it. ``repair`` events hold the answer that stands now."""
     deps = runtime.context
     check(deps.cancelled)
-    evidence, question = evidence_of(state), deps.notes.get(state["question"])
     said, found = _cited(state, deps)
     mistakes = [m.text for c in found.contradicted for m in c.mistakes]
     update = State(repairs=state.get("repairs", 0) + 1)
     try:
-        made = repairing.repaired(
-            question,
-            said,
-            found,
-            evidence,
-            deps.documents,
-            calibrated=calibrated(state, deps),
-            reasoner=deps.reasoner(),
-            cancelled=within(deps.step_s, deps.cancelled),
-        )
+        made = _asked_again(state, deps, said, found)
     except ReasonerError as error:
         told = {"mistakes": mistakes, "taken": False, "text": deps.notes.get(state["answer"])}
         deps.emit("repair", {**told, "failed": error.message})
@@ -92,8 +88,22 @@ def repair(state: State, runtime: Runtime[Deps]) -> State:
     deps.emit("repair", {"mistakes": mistakes, "taken": made.taken, "text": text})
     update["usage"] = spent(state, made.usage)
     if made.taken:
-        update |= {"answer": deps.notes.put(text), "withheld": made.withheld}
+        update |= {"answer": deps.notes.put(text), "withheld": made.withheld, "verdict": None}
     return update
+
+
+def _asked_again(state: State, deps: Deps, said: str, found: Cited) -> Repaired:
+    question, evidence = deps.notes.get(state["question"]), evidence_of(state)
+    again = partial(repaired, found=found) if found.contradicted else discussing.discussed
+    return again(
+        question,
+        said,
+        evidence=evidence,
+        documents=deps.documents,
+        calibrated=calibrated(state, deps),
+        reasoner=deps.reasoner(),
+        cancelled=within(deps.step_s, deps.cancelled),
+    )
 
 
 def verdict_of(

@@ -241,7 +241,8 @@ class Live:
         elif kind == "retried" and self.answered:
             write("\n(Broken off; once more from the beginning.)")
         if kind == "repair" and data["taken"] and self.answered:
-            write(f"\n\nThat was not what the evidence says. Asked again:\n{data['text']}")
+            wrong = "That was not what the evidence says. " * bool(data["mistakes"])
+            write(f"\n\n{wrong}Asked again:\n{data['text']}")
         if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()

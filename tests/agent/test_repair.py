@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.discussing import LEAD
 from app.runs import Event
 from app.service import Question, Service
 from app.settings import load_settings
@@ -113,6 +114,49 @@ def test_what_holds_is_not_asked_again(place: Place) -> None:
     place.server.replies[:] = [says_text(WRONG)]
     result = service.run(Question(SALES, (place.document,), "full"))
     assert (result["answer"], result["verdict"]) == (WRONG, "partly")
+
+
+WHY = "Explain the impact of the board on total net sales."
+FACTS = (
+    "1. Ingrid Dahl chairs the board [1]. 2. Total net sales were 81,797 in 2023 [1]. 3. It grew."
+)
+BEARS = f"""{LEAD}
+- Ingrid Dahl chairs the board. [1]
+- Total net sales were 81,797 in 2023. [1]"""
+
+
+def test_a_refusal_to_discuss_is_asked_for_what_bears_on_it(place: Place) -> None:
+    result, events = place.ask(WHY, REFUSAL, FACTS)
+    assert (result["answer"], result["verdict"]) == (BEARS, "partly")
+    assert [citation["verified"] for citation in result["citations"]] == [True, True]
+    (repair,) = [event.data for event in events if event.kind == "repair"]
+    assert (repair["taken"], repair["mistakes"]) == (True, [])
+    watched = Watched()
+    watched.take(events[:-1])
+    assert watched.answer == BEARS
+
+
+@pytest.mark.parametrize(
+    "second", ["It grew.", REFUSAL, "Sales were 12,345 [1].", fails(400, "no")]
+)
+def test_a_refusal_stands_where_nothing_that_bears_on_it_holds(place: Place, second: Any) -> None:
+    result, events = place.ask(WHY, REFUSAL, second)
+    assert (result["answer"], result["verdict"]) == (REFUSAL, "not_in_documents")
+    assert [event.data["taken"] for event in events if event.kind == "repair"] == [False]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Explain the impact of the orchards on total net sales.",  # of which nothing stands there
+        "Which provision governs the board's impact on net sales?",  # a clause is there or not
+        SALES,  # a figure, too
+    ],
+)
+def test_another_refusal_stands(place: Place, question: str) -> None:
+    result, events = place.ask(question, REFUSAL)
+    assert (result["answer"], result["verdict"]) == (REFUSAL, "not_in_documents")
+    assert "repair" not in [event.kind for event in events]
 
 
 @pytest.mark.parametrize(
