@@ -27,7 +27,7 @@ def begin(question: Question, notes: Notes, settings: Settings, reasoner: Reason
     }
     if question.mode != "memory":
         return state
-    reply = max(REPLY_TOKENS, settings.reasoner.max_answer_tokens)
+    reply = max(REPLY_TOKENS, settings.reasoner.max_answer_tokens) + reasoner.thinking_tokens
     room = reasoner.context_tokens - PROMPT_TOKENS - reply - reasoner.count(question.text)
     chunk, memory = sizes(room, state["budget"], settings.chunk_tokens, settings.memory_tokens)
     return state | MemoryState(chunk_tokens=chunk, memory_tokens=memory)
@@ -37,13 +37,14 @@ def _budget(question: Question, settings: Settings, reasoner: Reasoner) -> int:
     """Never more than the reasoner can take beside prompt, question and answer. Raises
     `QuestionError` where that is next to nothing: without evidence every answer would be that the
     documents do not hold it."""
-    taken = PROMPT_TOKENS + settings.reasoner.max_answer_tokens
+    reply = settings.reasoner.max_answer_tokens + reasoner.thinking_tokens
+    taken = PROMPT_TOKENS + reply
     most = reasoner.context_tokens - taken - reasoner.count(question.text)
     wanted = question.budget or (most if question.strategy == "full" else settings.budget)
     if most < LEAST_BUDGET:
         raise QuestionError(
             f"A context of {reasoner.context_tokens} tokens has no room for evidence beside an "
-            f"answer of {settings.reasoner.max_answer_tokens}.",
+            f"answer of {reply}.",
             "Raise reasoner.context_tokens, or lower reasoner.max_answer_tokens.",
         )
     if wanted < LEAST_BUDGET:

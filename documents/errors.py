@@ -16,6 +16,8 @@
     │   └── WrongHashError          a file's sha256 differs from the registry's
     ├── ReasonerError               the reasoning model failed
     │   ├── EngineError             the embedded engine did not start or died
+    │   ├── (policy.faults)         NoConnectionError, NotAllowedError, NoSuchModelError,
+    │   │                           BrokenAnswerError, ThoughtCutError
     │   └── ContextOverflowError    what must be sent is longer than the model's context
     ├── DataError                   a benchmark's data is absent or not in its format
     ├── QuestionError               the question is empty or too long

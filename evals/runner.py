@@ -217,6 +217,7 @@ class Runner:
     def _window(self, sample: Sample) -> int:
         """What the reasoner's context holds beside prompt, question and answer."""
         answer = sample.max_answer_tokens or self._reasoner.config.max_answer_tokens
+        answer += self._reasoner.thinking_tokens
         taken = PROMPT_TOKENS + answer + self._reasoner.count(sample.question)
         return max(1, self._reasoner.context_tokens - taken)
 

@@ -19,7 +19,7 @@ from policy import endpoint as endpoints
 from policy import engine
 from policy.config import ReasonerConfig
 from policy.endpoint import Endpoint
-from policy.faults import broken
+from policy.faults import broken, thought_cut
 from policy.thinking import ThinkSplitter, opens_thinking
 from policy.transport import WAIT_S, Chunk, Stream, heeding
 from policy.values import Delta, Message, Usage
@@ -48,6 +48,15 @@ class Reasoner:
         if self.config.url:
             return self._at_url().context_tokens
         return engine.context_tokens(self.config)
+
+    @property
+    def thinking_tokens(self) -> int:
+        """Tokens kept for thinking beside an answer; 0 for a model that does not think."""
+        thinks = self.config.thinks
+        if thinks is None:
+            url, model = self.config.url, self.config.model
+            thinks = self._at_url().thinks if url else opens_thinking(model)
+        return min(self.config.max_thinking_tokens, self.context_tokens // 2) if thinks else 0
 
     @property
     def tokens(self) -> Tokens:
@@ -88,8 +97,9 @@ class Reasoner:
     ) -> Iterator[Delta | Usage]:
         """`Delta` after `Delta`, then one `Usage`.
 
-        ``max_tokens`` is lowered to what the context still takes; under ``min_answer_tokens``
-        there is no point and `ContextOverflowError` says by how much the prompt is too long.
+        ``max_tokens``, of the answer alone, is lowered to what the context still takes; under
+        ``min_answer_tokens`` there is no point and `ContextOverflowError` says by how much the
+        prompt is too long. `ThoughtCutError` where the model never came to an answer.
         """
         body = {
             "messages": [dict(message) for message in messages],
@@ -138,7 +148,9 @@ class Reasoner:
 
     def _room(self, messages: Sequence[Message], asked: int | None, cancelled: IsCancelled) -> int:
         """Tokens left for the answer, at most those asked for."""
-        wanted = asked or self.config.max_answer_tokens
+        if self.config.url:
+            self._at_url(cancelled)  # what follows has it then, and a stop is heeded
+        wanted = (asked or self.config.max_answer_tokens) + self.thinking_tokens
         prompt = self.count_messages(messages, cancelled)
         room = self.context_tokens - prompt
         least = min(wanted, self.config.min_answer_tokens)
@@ -173,14 +185,15 @@ class Reasoner:
     ) -> Iterator[Delta | Usage]:
         begin = time.monotonic()
         thinks = self.config.thinks
-        splitter = ThinkSplitter(opens_thinking(target.model) if thinks is None else thinks)
-        usage = Usage()
+        splitter = ThinkSplitter(target.thinks if thinks is None else thinks)
+        usage, kinds = Usage(), set[str]()
         stream = Stream(target, body, self.config)
         try:
             for chunk in _chunks(stream, cancelled):
                 for delta in _deltas(chunk, splitter):
                     if usage.first_token_s is None:
                         usage = replace(usage, first_token_s=time.monotonic() - begin)
+                    kinds.add(delta.kind)
                     yield delta
                 usage = _noted(usage, chunk)
         finally:
@@ -190,6 +203,8 @@ class Reasoner:
         yield from splitter.close()
         if not usage.finish_reason:
             raise broken(target)
+        if usage.finish_reason == "length" and kinds == {"reasoning"}:
+            raise thought_cut(usage.completion_tokens)
         yield usage
 
 

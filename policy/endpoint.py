@@ -12,6 +12,7 @@ import httpx
 from documents.errors import ReasonerError
 from policy.config import ReasonerConfig
 from policy.faults import NoSuchModelError, NotAllowedError, no_connection
+from policy.thinking import opens_thinking
 
 UNKNOWN_CONTEXT = 8192
 """Taken for a server that does not say how much its model takes."""
@@ -25,7 +26,8 @@ RETRY_S = 0.5
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An OpenAI-compatible server and the model asked for there."""
+    """An OpenAI-compatible server and the model asked for there; ``root`` is what vLLM says it was
+    loaded from, whatever name it is served under."""
 
     url: str
     api_key: str = field(repr=False)
@@ -33,6 +35,12 @@ class Endpoint:
     context_tokens: int
     served: tuple[str, ...] = ()
     embedded: bool = False
+    root: str = ""
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model is likely to think before it answers, by its names."""
+        return opens_thinking(self.model) or opens_thinking(self.root)
 
     @property
     def name(self) -> str:
@@ -70,7 +78,8 @@ def discover(config: ReasonerConfig) -> Endpoint:
     context = min(config.context_tokens, told) if config.context_tokens else told
     if config.context_tokens and not _context(row):
         context = config.context_tokens
-    return Endpoint(url, config.api_key or "none", model, context, served)
+    root = str(row.get("root") or "")
+    return Endpoint(url, config.api_key or "none", model, context, served, root=root)
 
 
 def _models(url: str, config: ReasonerConfig) -> list[dict[str, Any]]:

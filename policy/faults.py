@@ -29,6 +29,10 @@ class BrokenAnswerError(ReasonerError):
     """The connection ended in mid-answer."""
 
 
+class ThoughtCutError(ReasonerError):
+    """The model thought until it had no tokens left, and did not answer."""
+
+
 def translated(error: Exception, endpoint: Endpoint, begun: bool) -> Exception:
     """The error of the tree for one raised by the openai client or the network under it; any
     other error is returned as it is. ``begun``: part of the answer had come."""
@@ -78,6 +82,14 @@ def broken(endpoint: Endpoint) -> ReasonerError:
     return BrokenAnswerError(
         f"The connection to {endpoint.name} broke in mid-answer.",
         "Ask again; if it happens again, look into that server's log.",
+    )
+
+
+def thought_cut(tokens: int) -> ThoughtCutError:
+    """No answer came within the tokens that there were."""
+    return ThoughtCutError(
+        f"The model was still thinking after {tokens} tokens: it did not come to an answer.",
+        "Raise reasoner.max_thinking_tokens; it has at most half of the served model's context.",
     )
 
 

@@ -33,6 +33,7 @@ _REFUSAL = re.compile(
     rf"|\b(?:is|are|was|were)(?:\s+not|n't)\s+(?:\w+\s+)?{_TOLD}\b",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r"“[^”]*”")
 _NOTHING = re.compile(rf"[\s(]*(?:n/?a|unknown|not\s+(?:\w+\s+)?{_TOLD})\b", re.IGNORECASE)
 
 
@@ -80,6 +81,7 @@ def _final(answer: str) -> str | None:
 
 
 def _refused(answer: str, final: str | None) -> bool:
-    """A refusal is the final answer's, or the whole answer's where there is no final one."""
-    said = _CITATION.sub("", final if final else answer)
+    """A refusal is the final answer's, or the whole answer's where there is no final one; what a
+    document says in a “quotation” refuses nothing."""
+    said = _QUOTED.sub("", _CITATION.sub("", final if final else answer))
     return bool(_REFUSAL.search(said) or (final and _NOTHING.match(final)))

@@ -66,6 +66,7 @@ ANSWERS = [
     "Unrecognized tax benefits were $1.3 billion [1].",
     "<think>It is not in the documents? It is: [2].</think>The rate was 12.5 % [2].",
     "India is not mentioned elsewhere.\nTherefore, the answer is 5,791 [1].",
+    "Therefore, the answer is (9) [1].\n“The price is not given in this text.” [1]",
 ]
 
 

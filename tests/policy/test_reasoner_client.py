@@ -36,6 +36,7 @@ from policy.faults import (
     NoConnectionError,
     NoSuchModelError,
     NotAllowedError,
+    ThoughtCutError,
 )
 
 KEY = "sk-very-secret-123"
@@ -84,6 +85,44 @@ def test_reasoning_that_the_template_opened(server: ChatServer) -> None:
     assert heard(server, thinks=True)[:2] == ("It is 5.", "Five [1].")
     server.models = [{"id": "QwenLong-L1-32B", "max_model_len": CONTEXT}]
     assert heard(server)[:2] == ("It is 5.", "Five [1].")
+
+
+THINKER = {"id": "reasoner", "root": "Tongyi-Zhiwen/QwenLong-L1-32B"}
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "sent"),
+    [
+        (THINKER, {}, 512 + 10_000),
+        (THINKER, {"max_thinking_tokens": 99}, 512 + 99),
+        (THINKER, {"thinks": False}, 512),
+        ({"id": "m"}, {}, 512),
+        ({"id": "m"}, {"thinks": True}, 512 + 10_000),
+    ],
+)
+def test_a_model_that_thinks_has_tokens_for_it_beside_its_answer(
+    server: ChatServer, model: dict[str, Any], asked: dict[str, Any], sent: int
+) -> None:
+    server.models = [{**model, "max_model_len": 131_072}]
+    server.replies = [says_text("It is 5.</think>", "Five [1].")]
+    heard(server, **asked)
+    assert server.asked[0][1]["max_tokens"] == sent
+
+
+def test_thinking_has_at_most_half_of_the_context(server: ChatServer) -> None:
+    server.models = [{**THINKER, "max_model_len": CONTEXT}]
+    assert reasoner(server).thinking_tokens == CONTEXT // 2
+
+
+@pytest.mark.parametrize(
+    "thought", [delta(content="It is either 5 or"), delta(reasoning="It is either 5 or")]
+)
+def test_a_thought_cut_short_is_no_answer(server: ChatServer, thought: dict[str, Any]) -> None:
+    server.models = [{**THINKER, "max_model_len": 131_072}]
+    server.replies = [says(thought, delta("length"), usage(7, 8_704))]
+    with pytest.raises(ThoughtCutError, match="still thinking after 8704 tokens") as error:
+        heard(server)
+    assert "reasoner.max_thinking_tokens" in error.value.hint
 
 
 def test_what_is_sent(server: ChatServer) -> None:
