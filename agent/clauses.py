@@ -27,11 +27,14 @@ _ASKS = re.compile(
     r"\s+(?P<what>[^.?]+)",
     re.IGNORECASE,
 )
+_QUOTE = re.compile(r"\b(?:quot\w+|verbatim|word for word|wording|exact (?:words?|text))\b", re.I)
 LIKELY = 0.1
 """A keep probability."""
 NEAREST = "The passage that comes closest"
 _LONGEST_QUOTE = 600
 """Characters."""
+_RUN = 6
+"""Words one after the other that make a quote."""
 _BEFORE = 150
 """Characters before a piece of evidence in which its clause may be called by its name."""
 
@@ -66,10 +69,20 @@ class Clauses:
         n, best = max(enumerate(self.evidence, 1), key=lambda pair: pair[1].score)
         if best.score < LIKELY:
             return ""
-        quote = " ".join(self.documents[best.span.document].slice(best.span).split())
-        if len(quote) > _LONGEST_QUOTE:
-            quote = f"{quote[:_LONGEST_QUOTE].rpartition(' ')[0]} …"
-        return f"{NEAREST}: “{quote}” [{n}]"
+        return f"{NEAREST}: {self._quote(n)}"
+
+    def quoted(self, answer: str) -> str:
+        """The passage that an answer cites in its own words, where the question asks for a quote
+        and the answer gives only its number; else empty."""
+        if not (self._wanted and _QUOTE.search(self.question)):
+            return ""
+        cited = {n: None for _, marks in claims(answer) for n in marks}
+        there = {n: self.evidence[n - 1] for n in cited if 1 <= n <= len(self.evidence)}
+        said = _runs(answer)
+        if any(said & _runs(self._text(item)) for item in there.values()):
+            return ""
+        held = (n for n, item in there.items() if self._likely(item) or self._about(item))
+        return next(map(self._quote, held), "")
 
     def allows(self, sentence: str) -> bool:
         """Whether a sentence may come out: what it cites, or repeats, is about what was asked, or
@@ -93,9 +106,18 @@ class Clauses:
             return
         said = words(sentence)
         for item in self.evidence:
-            there = words(self.documents[item.span.document].slice(item.span))
+            there = words(self._text(item))
             if 2 * len(said & there) >= len(said):
                 yield item
+
+    def _quote(self, n: int) -> str:
+        quote = " ".join(self._text(self.evidence[n - 1]).split())
+        if len(quote) > _LONGEST_QUOTE:
+            quote = f"{quote[:_LONGEST_QUOTE].rpartition(' ')[0]} …"
+        return f"“{quote}” [{n}]"
+
+    def _text(self, item: Evidence) -> str:
+        return self.documents[item.span.document].slice(item.span)
 
     def _likely(self, item: Evidence) -> bool:
         return self.calibrated and item.score >= LIKELY
@@ -105,3 +127,9 @@ class Clauses:
         own = document.text[max(0, span.start - _BEFORE) : span.end]
         there = stems(" ".join([own, *headings(document, span)]))
         return any(stem & there for stem in self._wanted)
+
+
+def _runs(text: str) -> set[tuple[str, ...]]:
+    """Every few words that stand one after the other."""
+    said = re.findall(r"\w+", text.casefold())
+    return set(zip(*(said[start:] for start in range(_RUN)), strict=False))

@@ -48,6 +48,8 @@ def reason(state: State, runtime: Runtime[Deps]) -> State:
     lost = gate.nothing_left or parse_answer("".join([*said.answer, rest])).refused
     nearest = clauses.nearest() if lost else ""
     said.say(f"{rest.removesuffix(WITHHELD)}\n{nearest}".lstrip() if nearest else rest)
+    if not lost and (quote := clauses.quoted("".join(said.answer))):
+        said.say(f"\n{quote}")
     return {
         "answer": deps.notes.put("".join(said.answer).strip()),
         "reasoning": deps.notes.put("".join(said.reasoning).strip()),

@@ -128,3 +128,32 @@ def test_a_long_passage_is_quoted_in_part(tmp_path: Path) -> None:
     evidence = [Evidence(document.span(0, len(document.text)), 0.5)]
     nearest = Clauses(CAP, evidence, {document.id: document}, calibrated=True).nearest()
     assert nearest.endswith(" word …” [1]") and len(nearest) < 700
+
+
+INSURANCE = "Which clause is about insurance? Quote it."
+COVER = "“The Supplier keeps cover of two million crowns.” [1]"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "quote"),
+    [
+        (INSURANCE, "Therefore, the answer is (9) [1].", COVER),
+        (INSURANCE, "Therefore, the answer is (9) [5, 1].", COVER),  # 10.6 is about notices
+        (INSURANCE, "The Supplier keeps cover of two million crowns [1].", ""),
+        (INSURANCE, "Clause 9 says so.", ""),
+        (INSURANCE, "Clause 10 says so [9].", ""),
+        ("Which clause is about insurance?", "Therefore, the answer is (9) [1].", ""),
+        ("Quote what happens where a part is void.", "The rest stands [4].", ""),
+    ],
+)
+def test_a_clause_by_its_number_alone_is_quoted(
+    contract: Document, question: str, answer: str, quote: str
+) -> None:
+    evidence, documents = held(contract), {contract.id: contract}
+    assert Clauses(question, evidence, documents).quoted(answer) == quote
+
+
+def test_its_quote_is_cited(contract: Document) -> None:
+    evidence, documents = held(contract), {contract.id: contract}
+    found = cite(f"Therefore, the answer is (9) [1].\n{COVER}", evidence, documents, INSURANCE)
+    assert [(c.n, c.verified) for c in found.citations] == [(1, True)]

@@ -145,6 +145,13 @@ def test_a_refusal_stands_where_nothing_that_bears_on_it_holds(place: Place, sec
     assert [event.data["taken"] for event in events if event.kind == "repair"] == [False]
 
 
+def test_a_clause_is_quoted_where_a_quote_is_asked_for(place: Place) -> None:
+    said = "Therefore, the answer is (1) [1]."
+    result, _ = place.ask("Which provision is about the board? Quote it.", said)
+    assert result["answer"].startswith(f"{said}\n“")
+    assert "Ingrid Dahl chairs the board." in result["answer"]
+
+
 @pytest.mark.parametrize(
     "question",
     [
