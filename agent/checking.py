@@ -28,7 +28,7 @@ CONTRADICTS: frozenset[MistakeKind] = frozenset({"row", "period", "unit", "scale
 _NAME = re.compile(r"(?<![.!?]\s)(?<!^)\b[A-Z][\w&'’.-]*[A-Za-z](?:\s+[A-Z][\w&'’.-]*[A-Za-z])*")
 _EACH = re.compile(r"\bper\b|\bEPS\b")
 _RATE = re.compile(r"%|percent|per cent|\brate\b|\bmargin\b|\bshare\b|\bratio\b", re.IGNORECASE)
-_FORM = re.compile(r"\b(?:10|20|40|8|6)-[KQF]\b")
+_FORM = re.compile(r"\b(?:10|20|40|8|6)-[KQF]s?\b")
 _TITLE_PAGE = 2_000
 _COUNTED = 100
 """Whole numbers below this may stand in the words over a quote as well as in it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from agent.checking import CONTRADICTS, fold, mistakes, names, supports, words
@@ -22,13 +22,19 @@ from documents import Document, Evidence, Span
 from documents.rows import STOP_WORDS
 
 _MARK = re.compile(r"[\[【]\s*(\d+(?:\s*[,;–-]\s*\d+)*)\s*[\]】]")
+_ONE = r"[\[【][\d,;\s–-]+[\]】]"
+_SPACED_MARK = re.compile(rf"\s*{_ONE}")
+_QUOTED = re.compile(rf"(“[^”]*”(?:\s*{_ONE})*)")
+_END = re.compile(r"([.!?]*[\"'”’]*\s*)$")
+_AFTER = re.compile(rf"([.!?][\"'”’)]*)((?:[^\S\n]*{_ONE})+|(?:\s*{_ONE})+(?=[^\S\n]*(?:\n|$)))")
+"""Marks after a full stop; on a line of their own, or they are those of what follows."""
 _TELLING = 3
 """Characters of a figure that is not met by chance."""
 _MOST_TRIED = 12
 _LEAST_WORDS, _MOST = 5, 0.6
-_LEAST_NEW, _NEARLY_ALL = 3, 0.85
+_LEAST_NEW, _NEARLY_ALL, _ENOUGH = 3, 0.85, 6
 """Words of a claim that is found by them, and the share of them that a sentence must have; the same
-of those that the question does not have."""
+of those that the question does not have, of which so many are enough alone."""
 _STEM = 5
 
 
@@ -36,12 +42,14 @@ _STEM = 5
 class Cited:
     """What was found out about an answer: its citations in order, each once; the ``[n]`` that
     name nothing; the sentences with a figure or a name that no citation holds up; and of those the
-    citations that say otherwise."""
+    citations that say otherwise. ``marks``: the numbers that hold up a statement whose own, if any,
+    do not."""
 
     citations: tuple[Citation, ...] = ()
     unknown: tuple[int, ...] = ()
     unsupported: tuple[str, ...] = ()
     contradicted: tuple[Citation, ...] = ()
+    marks: Mapping[str, tuple[int, ...]] = field(default_factory=dict, compare=False)
 
 
 def cite(
@@ -53,36 +61,59 @@ def cite(
     """Check an answer to a question.
 
     A small model often gives the right figure and the wrong number, or none. Where no citation of
-    a claim holds, the evidence that holds its figures is cited for it, ``by`` longdoc."""
+    a claim holds, the evidence that holds its figures is cited in their place, ``by`` longdoc."""
     found: dict[tuple[int, Span], Citation] = {}
     unknown: set[int] = set()
     held: list[str] = []
     open_claims: list[str] = []
     contradicted: list[Citation] = []
+    put_right: dict[str, tuple[int, ...]] = {}
     for claim, marks in statements(answer):
         unknown |= {n for n in marks if not 1 <= n <= len(evidence)}
         own = [_checked(n, claim, evidence, documents, question) for n in marks if n not in unknown]
-        for citation in own:
+        holds = any(c.verified for c in own)
+        tried = [] if holds else _attributed(claim, evidence, documents, question)
+        if right := [c for c in tried if c.verified]:
+            put_right[claim] = tuple(dict.fromkeys(c.n for c in right))
+        for citation in right or own:
             old = found.get((citation.n, citation.span))
             if old is None or (old.verified and not citation.verified):
                 found[citation.n, citation.span] = citation
-        tried = (
-            []
-            if any(c.verified for c in own)
-            else _attributed(claim, evidence, documents, question)
-        )
-        for citation in tried:
-            if citation.verified:
-                found.setdefault((citation.n, citation.span), citation)
-        if any(c.verified for c in [*own, *tried]):
+        if holds or right:
             held.append(claim)
         else:
             open_claims.append(claim)
             contradicted += [c for c in [*own, *tried] if contradicts(c)][:1]
     unsupported = [claim for claim in open_claims if not _restated(claim, held)]
     return Cited(
-        tuple(found.values()), tuple(sorted(unknown)), tuple(unsupported), tuple(contradicted)
+        tuple(found.values()),
+        tuple(sorted(unknown)),
+        tuple(unsupported),
+        tuple(contradicted),
+        put_right,
     )
+
+
+def marked(answer: str, marks: Mapping[str, tuple[int, ...]]) -> str:
+    """The answer with its marks put right: each statement with the numbers that hold it up in the
+    place of its own, as `Cited.marks` has them. “Quotations” stay as they are."""
+    if not marks:
+        return answer
+    pieces = _QUOTED.split(answer)
+    return "".join(one if n % 2 else _put_right(one, marks) for n, one in enumerate(pieces))
+
+
+def _put_right(answer: str, marks: Mapping[str, tuple[int, ...]]) -> str:
+    text, shown, at = _before_stops(answer), "", 0
+    for start, end in sentences(text, lines_end=True):
+        shown += text[at:start]
+        for part in _by_mark(text[start:end]):
+            numbered = "".join(f"[{n}]" for n in marks.get(_claim(part), ()))
+            bare = _SPACED_MARK.sub("", part).lstrip()
+            lead = part[: len(part) - len(part.lstrip())]
+            shown += lead + _END.sub(rf" {numbered}\1", bare, count=1) if numbered else part
+        at = end
+    return shown + text[at:]
 
 
 def contradicts(citation: Citation) -> bool:
@@ -154,7 +185,7 @@ def _with_its_words(
     for n, item in enumerate(evidence, 1):
         document = documents[item.span.document]
         there = _stems(document.slice(best_quote(claim, document, item.span, question)))
-        most = len(said & there) >= _MOST * len(said)
+        most = len(new) >= _ENOUGH or len(said & there) >= _MOST * len(said)
         if most and len(new & there) >= _NEARLY_ALL * len(new):
             found.append(n)
     return found
@@ -172,13 +203,21 @@ def claims(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 def statements(answer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     """What an answer says, part by part, without marks, and the numbers that each part cites."""
-    text = re.sub(r"([.!?][\"'”’)]*)((?:\s*[\[【][\d,;\s–-]+[\]】])+)", r"\2\1", answer)
+    text = _before_stops(answer)
     for start, end in sentences(text, lines_end=True):
         for part in _by_mark(text[start:end]):
             marks = [n for _, _, listed in marks_in(part) for n in listed]
-            claim = re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", part)).strip()
+            claim = _claim(part)
             if claim or marks:
                 yield claim, tuple(dict.fromkeys(marks))
+
+
+def _before_stops(answer: str) -> str:
+    return _AFTER.sub(lambda found: f" {' '.join(found[2].split())}{found[1]}", answer)
+
+
+def _claim(part: str) -> str:
+    return re.sub(r"\s+([.,;])", r"\1", _MARK.sub("", part)).strip()
 
 
 def _by_mark(sentence: str) -> list[str]:

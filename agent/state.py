@@ -43,8 +43,8 @@ class Notes(Protocol):
 
 Emit = Callable[[str, dict[str, Any]], None]
 """``emit(kind, data)``: one event of the run. Kinds: plan, so_far, gathered, read, context,
-reasoning, draft (an answer that may not be the last), round, answer, computed, checked, repair,
-retried."""
+reasoning, draft (an answer that may not be the last), round, answer, computed, marked (the answer
+with its citation marks put right), checked, repair, retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,9 @@ class Deps:
 class State(TypedDict, total=False):
     """What a checkpoint holds. ``evidence`` rows are document id, start, end, score; ``citations``
     rows n, document id, start, end, verified, by; question, texts, ``plan``, ``follow_ups``,
-    ``noted`` (what a reader wrote down, shown over the evidence), ``computed`` and ``unsupported``
-    are keys of `Notes`. ``errands`` rows are what is still to be searched: a question's key and
+    ``noted`` (what a reader wrote down, shown over the evidence), ``computed``, ``marked`` (the
+    answer with its citation marks put right, where they were not) and ``unsupported`` are keys of
+    `Notes`. ``errands`` rows are what is still to be searched: a question's key and
     places in ``documents``; ``found`` is their outcome until it is assembled. ``coverage`` has a
     row a document: pieces found, pieces kept, tokens kept. ``contradicted`` claims may go back to
     the reasoner, and so may an answer that ``refused`` to discuss what the documents speak of;
@@ -115,6 +116,7 @@ class State(TypedDict, total=False):
     computed: str
     verdict: Verdict | None
     unsupported: str
+    marked: str
     contradicted: int
     refused: bool
     repairs: int
@@ -144,7 +146,7 @@ def computed_of(state: State, notes: Notes) -> tuple[Computed, ...]:
 
 def answer_of(state: State, notes: Notes) -> Answer:
     """The answer that a finished run's state names."""
-    keys = state.get("answer", ""), state.get("reasoning", "")
+    keys = state.get("marked") or state.get("answer", ""), state.get("reasoning", "")
     unheld = state.get("unsupported", "")
     text, reasoning = (notes.get(key) if key else "" for key in keys)
     citations = tuple(

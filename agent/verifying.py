@@ -8,7 +8,7 @@ from langgraph.graph import END
 from langgraph.runtime import Runtime
 
 from agent import citing, computing, discussing
-from agent.citations import Cited, cite
+from agent.citations import Cited, cite, marked
 from agent.repairing import Repaired, repaired
 from agent.state import Deps, State, calibrated, computed_of, evidence_of, spent
 from agent.values import Citation, Verdict
@@ -22,15 +22,16 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     deps = runtime.context
     check(deps.cancelled)
     if state.get("verdict") == "not_in_documents":  # a sentence of our own: it cites nothing
-        update: State = {"citations": [], "unknown": [], "refused": False}
+        update: State = {"citations": [], "unknown": [], "refused": False, "marked": ""}
         deps.emit("checked", {**update, "verdict": state["verdict"]})
         return update
     evidence = evidence_of(state)
     text, found = _cited(state, deps)
-    citations = found.citations
+    citations, shown = found.citations, marked(text, found.marks)
     for one in computed_of(state, deps.notes):  # its result stands nowhere: its operands do
         citations += tuple(computing.citations(one, evidence, deps.documents))
         text = f"{text}\n{computing.sentence(one)}".strip()
+        shown = f"{shown}\n{computing.sentence(one)}".strip()
     unheld = len(found.unsupported)
     _, lacking = state.get("ruled") or ("", [])
     update = {
@@ -41,7 +42,10 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
         "verdict": verdict_of(text, citations, state.get("withheld", 0) + len(lacking), unheld),
         "unsupported": deps.notes.put("\n".join(found.unsupported)) if unheld else "",
         "contradicted": len(found.contradicted),
+        "marked": deps.notes.put(shown) if found.marks else "",
     }
+    if found.marks:
+        deps.emit("marked", {"text": shown})
     deps.emit("checked", {**update, "unsupported": list(found.unsupported)})
     question = deps.notes.get(state["question"])
     update["refused"] = discussing.refused(question, text, evidence, deps.documents)

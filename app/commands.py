@@ -243,6 +243,8 @@ class Live:
         if kind == "repair" and data["taken"] and self.answered:
             wrong = "That was not what the evidence says. " * bool(data["mistakes"])
             write(f"\n\n{wrong}Asked again:\n{data['text']}")
+        if kind == "marked" and self.answered:
+            write(f"\n\nWith the numbers of what holds it up:\n{data['text']}")
         if self._late or kind not in ("reasoning", "answer"):
             return
         self._bars.hide()

@@ -88,7 +88,7 @@ class Watched:
         elif kind == "answer":
             self.answer += data["text"]
             self.stage = ""
-        elif kind == "repair":
+        elif kind in ("repair", "marked"):
             self.answer = data["text"]  # what stands now, whether it was changed or not
         elif kind in ("resumed", "retried"):
             self._go_on(data["node"])

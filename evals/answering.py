@@ -21,7 +21,7 @@ from agent import (
     verdict_of,
 )
 from agent import Usage as Spent
-from agent.citations import cite
+from agent.citations import cite, marked
 from agent.context import render
 from agent.graph import build_answering_graph
 from agent.memory import build_memory_graph
@@ -152,7 +152,7 @@ class Agent:
         text = "".join(parts).strip()
         found = cite(text, context.evidence, _documents(sample), sample.question)
         answer = Answer(
-            text,
+            marked(text, found.marks),
             "",
             found.citations,
             verdict_of(text, found.citations, unsupported=len(found.unsupported)),
