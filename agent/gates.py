@@ -10,6 +10,7 @@ from agent.clauses import Clauses
 from agent.scales import Scales
 from agent.who import Who
 from documents import Document, Evidence
+from policy.parsing import unbracketed
 
 
 def gate_for(
@@ -22,7 +23,7 @@ def gate_for(
     """The gate for an answer over this evidence: figures and names that stand there, a name that
     stands near what was asked who, a figure that stands where what was asked how much does, a
     clause that is about what was asked, or where scores are ``calibrated`` likely to be it. What
-    comes out has its figures in their tables' scale."""
+    comes out has its figures in their tables' scale, and no brackets around a final answer."""
     judges: tuple[Who | Amounts | Clauses, ...] = (
         Who(question, evidence, documents),
         Amounts(question, evidence, documents),
@@ -33,5 +34,9 @@ def gate_for(
         return all(judge.allows(sentence) for judge in judges)
 
     scales = Scales(evidence, documents)
+
+    def completed(sentence: str) -> str:
+        return unbracketed(scales.completed(sentence))
+
     known = frame(evidence, documents)
-    return Gate(known, question, allows=allows, completed=scales.completed)
+    return Gate(known, question, allows=allows, completed=completed)

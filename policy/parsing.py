@@ -33,6 +33,11 @@ _REFUSAL = re.compile(
     rf"|\b(?:is|are|was|were)(?:\s+not|n't)\s+(?:\w+\s+)?{_TOLD}\b",
     re.IGNORECASE,
 )
+_IN_BRACKETS = re.compile(
+    rf"(?<={MARK} )\((?P<said>[^()]*(?:\([^()]*\)[^()]*)*)\)"
+    rf"(?=(?:{_SPACED_CITATION.pattern})*[\s.]*$)"
+)
+_FIGURE = re.compile(r"[^\w]*[\d.,]+[^\w]*")
 _QUOTED = re.compile(r"“[^”]*”")
 _NOTHING = re.compile(rf"[\s(]*(?:n/?a|unknown|not\s+(?:\w+\s+)?{_TOLD})\b", re.IGNORECASE)
 
@@ -60,6 +65,15 @@ def parse_answer(text: str) -> ParsedAnswer:
     _, answer = split_reasoning(text)
     final = _final(answer)
     return ParsedAnswer(answer, final, citations(answer), _refused(answer, final))
+
+
+def unbracketed(sentence: str) -> str:
+    """A final answer without the brackets that small models copy from the form they are given. A
+    figure keeps them: they may be its sign."""
+    found = _IN_BRACKETS.search(sentence)
+    if found is None or _FIGURE.fullmatch(found["said"]):
+        return sentence
+    return sentence[: found.start()] + found["said"] + sentence[found.end() :]
 
 
 def citations(text: str) -> tuple[int, ...]:

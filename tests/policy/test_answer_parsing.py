@@ -3,7 +3,7 @@
 import pytest
 
 from policy import parse_answer, split_reasoning
-from policy.parsing import citations
+from policy.parsing import citations, unbracketed
 
 FINALS = {
     "Therefore, the answer is 81,797.": "81,797",
@@ -88,6 +88,25 @@ def test_refusals(text: str) -> None:
 @pytest.mark.parametrize("text", ANSWERS)
 def test_answers_that_refuse_nothing(text: str) -> None:
     assert not parse_answer(text).refused
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("(yes) [7].", "yes [7]."),
+        ("(Sales (net) rose) [1] [2].\n", "Sales (net) rose [1] [2].\n"),
+        ("(11.2 Term)", "11.2 Term"),
+        ("(1,234) [1].", "(1,234) [1]."),
+        ("(12.5%) [1].", "(12.5%) [1]."),
+        ("($1,234) [1].", "($1,234) [1]."),
+        ("(a) in part and (b) [1].", "(a) in part and (b) [1]."),
+        ("(yes) for the most part [1].", "(yes) for the most part [1]."),
+        ("5 (net) [1].", "5 (net) [1]."),
+    ],
+)
+def test_a_final_answer_loses_the_brackets_of_its_form(said: str, shown: str) -> None:
+    assert unbracketed(f"Therefore, the answer is {said}") == f"Therefore, the answer is {shown}"
+    assert unbracketed(f"It is {said}") == f"It is {said}"
 
 
 def test_the_answer_follows_the_last_closing_tag() -> None:
