@@ -35,8 +35,9 @@ def gate_for(
 
     scales = Scales(evidence, documents)
 
-    def completed(sentence: str) -> str:
-        return unbracketed(scales.completed(sentence))
-
     known = frame(evidence, documents)
+
+    def completed(sentence: str) -> str:
+        return unbracketed(scales.completed(sentence), known)
+
     return Gate(known, question, allows=allows, completed=completed)

@@ -37,7 +37,7 @@ _IN_BRACKETS = re.compile(
     rf"(?<={MARK} )\((?P<said>[^()]*(?:\([^()]*\)[^()]*)*)\)"
     rf"(?=(?:{_SPACED_CITATION.pattern})*[\s.]*$)"
 )
-_FIGURE = re.compile(r"[^\w]*[\d.,]+[^\w]*")
+_FIGURE = re.compile(r"[^\w]*?(\d[\d.,]*)[^\w]*")
 _QUOTED = re.compile(r"“[^”]*”")
 _NOTHING = re.compile(rf"[\s(]*(?:n/?a|unknown|not\s+(?:\w+\s+)?{_TOLD})\b", re.IGNORECASE)
 
@@ -67,11 +67,14 @@ def parse_answer(text: str) -> ParsedAnswer:
     return ParsedAnswer(answer, final, citations(answer), _refused(answer, final))
 
 
-def unbracketed(sentence: str) -> str:
+def unbracketed(sentence: str, known: str) -> str:
     """A final answer without the brackets that small models copy from the form they are given. A
-    figure keeps them: they may be its sign."""
+    figure keeps them where it has them in what is ``known``: they are its sign."""
     found = _IN_BRACKETS.search(sentence)
-    if found is None or _FIGURE.fullmatch(found["said"]):
+    if found is None:
+        return sentence
+    figure = _FIGURE.fullmatch(found["said"])
+    if figure and re.search(rf"\([^\w()]*{re.escape(figure[1])}", known):
         return sentence
     return sentence[: found.start()] + found["said"] + sentence[found.end() :]
 

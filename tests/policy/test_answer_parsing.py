@@ -97,16 +97,18 @@ def test_answers_that_refuse_nothing(text: str) -> None:
         ("(Sales (net) rose) [1] [2].\n", "Sales (net) rose [1] [2].\n"),
         ("(11.2 Term)", "11.2 Term"),
         ("(1,234) [1].", "(1,234) [1]."),
-        ("(12.5%) [1].", "(12.5%) [1]."),
         ("($1,234) [1].", "($1,234) [1]."),
+        ("(12.5%) [1].", "12.5% [1]."),
+        ("(34) [1].", "34 [1]."),
         ("(a) in part and (b) [1].", "(a) in part and (b) [1]."),
         ("(yes) for the most part [1].", "(yes) for the most part [1]."),
         ("5 (net) [1].", "5 (net) [1]."),
     ],
 )
 def test_a_final_answer_loses_the_brackets_of_its_form(said: str, shown: str) -> None:
-    assert unbracketed(f"Therefore, the answer is {said}") == f"Therefore, the answer is {shown}"
-    assert unbracketed(f"It is {said}") == f"It is {said}"
+    known, lead = "Loss before tax $ (1,234) and a rate of 12.5%", "Therefore, the answer is"
+    assert unbracketed(f"{lead} {said}", known) == f"{lead} {shown}"
+    assert unbracketed(f"It is {said}", known) == f"It is {said}"
 
 
 def test_the_answer_follows_the_last_closing_tag() -> None:
