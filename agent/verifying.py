@@ -47,8 +47,9 @@ def verify(state: State, runtime: Runtime[Deps]) -> State:
     if found.marks:
         deps.emit("marked", {"text": shown})
     deps.emit("checked", {**update, "unsupported": list(found.unsupported)})
-    question = deps.notes.get(state["question"])
-    update["refused"] = discussing.refused(question, text, evidence, deps.documents)
+    if state.get("repairs", 0) < deps.repairs:  # else nothing comes of it
+        question = deps.notes.get(state["question"])
+        update["refused"] = discussing.refused(question, text, evidence, deps.documents)
     return update
 
 

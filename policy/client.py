@@ -52,11 +52,9 @@ class Reasoner:
     @property
     def thinking_tokens(self) -> int:
         """Tokens kept for thinking beside an answer; 0 for a model that does not think."""
-        thinks = self.config.thinks
-        if thinks is None:
-            url, model = self.config.url, self.config.model
-            thinks = self._at_url().thinks if url else opens_thinking(model)
-        return min(self.config.max_thinking_tokens, self.context_tokens // 2) if thinks else 0
+        config = self.config
+        thinks = self._thinks(self._at_url()) if config.url else self._thinks()
+        return min(config.max_thinking_tokens, self.context_tokens // 2) if thinks else 0
 
     @property
     def tokens(self) -> Tokens:
@@ -146,6 +144,12 @@ class Reasoner:
             self._remote = remote
         return remote
 
+    def _thinks(self, target: Endpoint | None = None) -> bool:
+        """As it is set, or by the model's names; without ``target`` the embedded model's."""
+        if self.config.thinks is not None:
+            return self.config.thinks
+        return target.thinks if target else opens_thinking(self.config.model)
+
     def _room(self, messages: Sequence[Message], asked: int | None, cancelled: IsCancelled) -> int:
         """Tokens left for the answer, at most those asked for."""
         if self.config.url:
@@ -184,8 +188,7 @@ class Reasoner:
         self, body: Mapping[str, Any], target: Endpoint, cancelled: IsCancelled
     ) -> Iterator[Delta | Usage]:
         begin = time.monotonic()
-        thinks = self.config.thinks
-        splitter = ThinkSplitter(target.thinks if thinks is None else thinks)
+        splitter = ThinkSplitter(self._thinks(target))
         usage, kinds = Usage(), set[str]()
         stream = Stream(target, body, self.config)
         try:
